@@ -1,0 +1,109 @@
+/* The seam to the outside world: a log of topics and partitions, time and chance.
+ *
+ * bus_kafka.c carries bytes over Apache Kafka, bus_memory.c keeps them in this process for tests. A bus knows topics,
+ * partitions and offsets; it does not know what the bytes mean. A bus may be used from any thread. A reader and its
+ * cursors belong to one thread at a time. Delivery callbacks run on a thread of the bus and must not block or call the
+ * bus. */
+#ifndef ANB_BUS_BUS_H
+#define ANB_BUS_BUS_H
+
+#include "base/buf.h"
+#include "base/id.h"
+
+struct bus;
+struct bus_reader;
+struct bus_cursor;
+
+struct bus_kafka_config {
+    const char *bootstrap_servers; /* "host:port,host:port" */
+    const char *client_id;         /* the node's name */
+    int64_t queue_kib;             /* most bytes waiting to be sent, e.g. 16384 */
+};
+
+enum anb_status bus_kafka_open(const struct bus_kafka_config *config, struct bus **bus, struct anb_error *err);
+/* Waits up to `timeout_ms` for what was appended, then frees. All readers must be closed before. */
+void bus_close(struct bus *bus, int64_t timeout_ms);
+
+int64_t bus_now_ms(struct bus *bus); /* wall clock; virtual in tests */
+enum anb_status bus_random_id(struct bus *bus, struct id *id, struct anb_error *err);
+
+/* -- append
+ * ------------------------------------------------------------------------------------------------------------ */
+
+typedef void bus_delivered(void *context, enum anb_status status, int64_t offset);
+
+struct bus_append {
+    const char *topic;
+    int32_t partition;
+    struct slice key;
+    struct slice value;       /* not copied: must live until `delivered` has run */
+    bus_delivered *delivered; /* exactly once if bus_append gave OK; OK with the offset, or the failure */
+    void *context;
+};
+
+/* Hand a record over; order within a partition is kept, none is repeated. AGAIN: the queue is full, wait with
+ * bus_wait_room. FATAL: this bus can append no more, open another. */
+enum anb_status bus_append(struct bus *bus, const struct bus_append *append, struct anb_error *err);
+/* Wait until appends may succeed again or the time is over; returns at once when there is room. */
+void bus_wait_room(struct bus *bus, int64_t timeout_ms);
+/* Append and wait for the offset (may be NULL). The value is copied when the wait ends first (TIMEOUT: the record may
+ * still arrive). */
+enum anb_status bus_append_and_wait(struct bus *bus, const char *topic, int32_t partition, struct slice key,
+                                    struct slice value, int64_t timeout_ms, int64_t *offset, struct anb_error *err);
+
+/* -- read
+ * -------------------------------------------------------------------------------------------------------------- */
+
+/* PROMPT: small records at once (control, pulse, telemetry, small models). BULK: large records, memory kept flat; its
+ * cursors prefetch one record each. */
+enum bus_profile { BUS_PROMPT, BUS_BULK };
+
+struct bus_message {
+    int64_t offset;
+    struct slice key;
+    struct slice value; /* until bus_message_release; release soon: it may pin more memory than its own */
+    void *keep;         /* the bus's own */
+};
+
+enum anb_status bus_reader_open(struct bus *bus, enum bus_profile profile, struct bus_reader **reader,
+                                struct anb_error *err);
+void bus_reader_close(struct bus_reader *reader); /* and its cursors */
+
+/* Read one partition from an offset on. The topic must exist. */
+enum anb_status bus_cursor_open(struct bus_reader *reader, const char *topic, int32_t partition, int64_t offset,
+                                struct bus_cursor **cursor, struct anb_error *err);
+enum anb_status bus_cursor_seek(struct bus_cursor *cursor, int64_t offset, struct anb_error *err);
+int64_t bus_cursor_position(const struct bus_cursor *cursor); /* offset of the next message wanted */
+void bus_cursor_close(struct bus_cursor *cursor);
+
+/* The next message. AGAIN: none within `timeout_ms` (0: look only). NOT_FOUND: the offset is no longer, or not yet, in
+ * the log (trimmed). UNAVAILABLE: the broker is away, call again. */
+enum anb_status bus_cursor_next(struct bus_cursor *cursor, int64_t timeout_ms, struct bus_message *message,
+                                struct anb_error *err);
+void bus_message_release(struct bus_message *message);
+
+/* -- topics
+ * ------------------------------------------------------------------------------------------------------------ */
+
+struct bus_topic {
+    const char *name;
+    int32_t partitions;
+    int32_t replication;       /* 0: the broker's default */
+    int64_t retention_ms;      /* -1: for ever */
+    int64_t retention_bytes;   /* by partition; -1: no bound */
+    int64_t max_message_bytes; /* 0: the broker's default */
+};
+
+/* Create the topic unless it is there. A topic that is there with fewer partitions than wanted is INVALID. */
+enum anb_status bus_topic_ensure(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
+                                 struct anb_error *err);
+/* How many partitions it has; NOT_FOUND when there is no such topic. */
+enum anb_status bus_topic_partitions(struct bus *bus, const char *name, int64_t timeout_ms, int32_t *partitions,
+                                     struct anb_error *err);
+/* First offset still there, and the offset the next record will get. */
+enum anb_status bus_bounds(struct bus *bus, const char *topic, int32_t partition, int64_t timeout_ms, int64_t *first,
+                           int64_t *end, struct anb_error *err);
+/* Forget what lies before `offset`. Returns at once; failures are logged: the log's retention is the net below. */
+void bus_trim(struct bus *bus, const char *topic, int32_t partition, int64_t offset);
+
+#endif

@@ -1,0 +1,175 @@
+/* The federation as the control log tells it: nodes, jobs, rounds, streams. The pure core.
+ *
+ * federation_apply folds one record into the state; federation_decide says what the leader should append next. Neither
+ * does I/O, reads a clock or draws random numbers: the same log gives the same state on every node, whatever its role.
+ * States and legal moves are one table each (machine.h), checked at each move. What is wrong with a record is an
+ * answer, not a failure: the record is refused, counted by reason, and the state stays. One thread at a time; the owner
+ * locks. */
+#ifndef ANB_JOB_FEDERATION_H
+#define ANB_JOB_FEDERATION_H
+
+#include "base/arena.h"
+#include "job/spec.h"
+#include "wire/records.h"
+
+enum { MAX_PARTITIONS = 64 };
+
+/* The states; their legal moves are tables in machine.c. */
+enum job_phase { JOB_SUBMITTED, JOB_RUNNING, JOB_STORING, JOB_ENDED };
+enum round_phase { ROUND_OPEN, ROUND_CLOSED };
+enum part_phase { PART_WAITING, PART_OPENED, PART_CLOSED, PART_EXCLUDED }; /* a site in a round */
+enum stream_phase { STREAM_OPEN, STREAM_CLOSED, STREAM_ABANDONED };
+
+struct node_state {
+    const char *name;
+    enum role role;
+    bool up; /* NodeUp seen, no NodeDown since */
+    int64_t incarnation;
+    int64_t sequence;     /* last applied */
+    int64_t last_seen_ms; /* last pulse or record, by this process's clock; 0: never */
+    char activity[16];    /* from the last pulse */
+    char version[24];
+    struct node_state *next; /* by name */
+};
+
+struct stream_state {
+    struct id id;
+    const char *sender;
+    int64_t incarnation; /* of the sender */
+    const char *job;
+    int32_t round, attempt;
+    enum purpose purpose;
+    enum params_type params_type;
+    struct digest layout_digest;
+    int64_t layout_bytes, data_bytes, chunk_count;
+    int32_t chunk_bytes;
+    uint64_t partitions;                   /* bit p: covers partition p */
+    int64_t start_offsets[MAX_PARTITIONS]; /* all partitions of the outbox */
+    double weight;
+    int64_t opened_at, closed_at; /* offsets in the control log; -1: not yet */
+    enum stream_phase phase;
+    struct mark marks[MAX_PARTITIONS]; /* once closed: by partition number; count 0 where not covered */
+};
+
+struct part_state { /* one site in one round */
+    const char *site;
+    enum part_phase phase;
+    struct id stream; /* its update: the first one closed, else the last one opened; zero: none */
+    double weight;
+    const char *reason;     /* why excluded */
+    struct metric *metrics; /* reported at its close */
+    size_t n_metrics;
+};
+
+struct share_state { /* one aggregator in one round and attempt */
+    const char *node;
+    uint64_t partitions;
+    struct id stream; /* zero: not opened */
+    bool closed;
+};
+
+struct round_state {
+    int32_t round;
+    enum task task;
+    enum round_phase phase;
+    int32_t attempt;
+    int32_t quorum;
+    int64_t opened_ms, deadline_ms, closed_ms;
+    struct id *base;
+    size_t n_base;
+    struct part_state *parts; /* sorted by site; the excluded ones stay, marked */
+    size_t n_parts;
+    struct share_state *shares;
+    size_t n_shares;
+    struct id *model; /* once closed */
+    size_t n_model;
+    struct digest digest;   /* of the model, once closed */
+    struct metric *metrics; /* weighted means, once closed */
+    size_t n_metrics;
+    int64_t bytes; /* of the updates that counted */
+};
+
+struct answer_state {
+    const char *site;
+    bool accepted;
+    const char *reason;
+};
+
+struct job_state {
+    const char *id;
+    const char *request;
+    const char *submitter;
+    struct job_spec *spec;
+    enum job_phase phase;
+    enum outcome outcome; /* once ended */
+    const char *reason;
+    bool deleted;
+    int64_t submitted_ms, started_ms, ended_ms;
+    struct id bundle, model;
+    struct digest bundle_digest;
+    struct answer_state *answers;
+    size_t n_answers;
+    const char **sites; /* once started, sorted */
+    size_t n_sites;
+    struct round_state **rounds; /* without history: the last two; rounds[n-1] is the current one */
+    size_t n_rounds;
+    bool stored; /* ModelStored with no reason */
+    struct digest file_digest;
+    int64_t file_bytes;
+};
+
+struct federation;
+
+/* `partitions`: of each outbox. `keep_history`: keep every round of every job (server), or only what work needs. */
+struct federation *federation_new(const char *project, int32_t partitions, bool keep_history);
+void federation_free(struct federation *federation);
+
+/* Fold the record at `offset` of the control log. OK: taken. INVALID, DENIED, CORRUPT: refused, the sentence says why.
+ */
+enum anb_status federation_apply(struct federation *federation, const struct record *record, int64_t offset,
+                                 int64_t now_ms, struct anb_error *err);
+/* A pulse: no truth, only a sign of life. */
+void federation_pulse(struct federation *federation, const struct pulse *pulse, int64_t now_ms);
+
+/* What the leader named `self` should append now, in order; heads are left empty for the caller to stamp, `epoch` is
+ * set. Nothing when `self` does not lead. Records live in `arena`. Call again only when all of it has come back through
+ * federation_apply. *wake_ms: when to ask again though nothing happened (wall clock; INT64_MAX: not needed). */
+enum anb_status federation_decide(struct federation *federation, const char *self, int64_t now_ms, struct arena *arena,
+                                  struct record **records, size_t *n_records, int64_t *wake_ms, struct anb_error *err);
+
+/* -- questions
+ * ----------------------------------------------------------------------------------------------------------- */
+
+int64_t federation_epoch(const struct federation *federation);      /* highest claimed; 0: none */
+const char *federation_leader(const struct federation *federation); /* NULL: none */
+int32_t federation_partitions(const struct federation *federation);
+
+const struct node_state *federation_node(const struct federation *federation, const char *name);
+const struct node_state *federation_nodes(const struct federation *federation); /* first, sorted by name; then ->next */
+bool node_is_alive(const struct node_state *node, int64_t now_ms);              /* up, and seen within NODE_SILENT_MS */
+enum { NODE_SILENT_MS = 15000 };
+
+size_t federation_n_jobs(const struct federation *federation);
+const struct job_state *federation_job_at(const struct federation *federation,
+                                          size_t index); /* in order of submission */
+const struct job_state *federation_job(const struct federation *federation, const char *id);
+const struct job_state *federation_job_by_request(const struct federation *federation, const char *request);
+const struct round_state *job_round(const struct job_state *job); /* the current one; NULL: none yet */
+
+/* Streams of jobs that have ended are forgotten. */
+const struct stream_state *federation_stream(const struct federation *federation, const struct id *id);
+
+/* Lowest offset of `node`'s outbox partition that a job still needs; INT64_MAX: none is needed. What lies before it may
+ * be trimmed. A stream is needed until the round after its own is closed or its job has ended; bundle and initial model
+ * until the job has ended. */
+int64_t federation_needed_offset(const struct federation *federation, const char *node, int32_t partition);
+
+/* How many records were refused, by reason word ("wrong-project", "stale-incarnation", "repeated", "stale-epoch",
+ * "unknown-job", "unknown-stream", "illegal-move", "bad-weight", "bad-layout", ...). */
+size_t federation_n_refusals(const struct federation *federation);
+void federation_refusal_at(const struct federation *federation, size_t index, const char **reason, int64_t *count);
+
+/* SHA-256 over the digests of partitions 0..n-1 of streams that together cover them all: the model's digest. */
+void model_digest(const struct stream_state *const *streams, size_t n_streams, int32_t partitions, struct digest *out);
+
+#endif

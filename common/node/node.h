@@ -1,0 +1,67 @@
+/* A node's place in the federation: its name, its incarnation, its own order, and the control log's state.
+ *
+ * The three services stand on it. Opening reads the whole control log, then announces this incarnation. One thread, the
+ * owner, calls node_poll; the state may be read from any thread between node_lock and node_unlock; node_append,
+ * node_telemetry and node_set_activity may be called from any thread. */
+#ifndef ANB_NODE_NODE_H
+#define ANB_NODE_NODE_H
+
+#include "bus/bus.h"
+#include "job/federation.h"
+
+enum { NODE_PULSE_MS = 2000, NODE_DEFAULT_PARTITIONS = 4 };
+
+struct node;
+
+struct node_config {
+    const char *project;
+    const char *name;
+    enum role role;
+    const char *version;
+    int32_t partitions; /* of every outbox: the same for all nodes of a project */
+    bool keep_history;
+    int64_t timeout_ms; /* how long opening may wait for broker and topics */
+};
+
+/* The node's texts are copied; `bus` must outlive the node. A server creates what topics are missing; others wait for
+ * them. */
+enum anb_status node_open(const struct node_config *config, struct bus *bus, struct node **node, struct anb_error *err);
+/* Appends NodeDown when `reason` is not NULL, then frees. The bus stays. */
+void node_close(struct node *node, const char *reason);
+
+/* Fold what the control log has, waiting up to `timeout_ms` for the first record, and send a pulse when it is time. OK:
+ * something came; AGAIN: nothing did; CLOSED: another process has taken this node's name, stop. UNAVAILABLE passes:
+ * call again. */
+enum anb_status node_poll(struct node *node, int64_t timeout_ms, struct anb_error *err);
+
+/* Stamp the head and append. The record counts when it comes back through node_poll. With `wait`, returns when the
+ * broker has it; without, at once (failures are then logged, and `node_is_behind` stays true). */
+enum anb_status node_append(struct node *node, struct record *record, bool wait, struct anb_error *err);
+/* True while something that this node appended has not come back yet. */
+bool node_is_behind(struct node *node);
+
+const struct federation *node_lock(struct node *node);
+void node_unlock(struct node *node);
+struct federation *node_federation(struct node *node); /* for the owner thread, under node_lock */
+
+struct bus *node_bus(struct node *node);
+const char *node_name(const struct node *node);
+const char *node_project(const struct node *node);
+int32_t node_partitions(const struct node *node);
+const char *node_outbox(const struct node *node);                                /* "P.out.NODE" */
+void node_outbox_of(const struct node *node, const char *name, char topic[160]); /* of another node */
+int64_t node_control_offset(const struct node *node);                            /* of the next record; any thread */
+
+/* What the next pulse says. */
+void node_set_activity(struct node *node, const char *activity, const char *job, int32_t round, int64_t bytes_done,
+                       int64_t bytes_total);
+
+/* A log line or number of a job; never blocks for long, drops and counts when the queue is full. `text` may be NULL. */
+void node_telemetry(struct node *node, const char *job, int32_t round, const char *source, const char *key,
+                    double value, int64_t step, const char *text);
+
+/* Trim the node's own outbox up to what jobs still need. Cheap when nothing changed; the owner calls it after
+ * node_poll. */
+void node_trim(struct node *node);
+
+#endif

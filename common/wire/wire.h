@@ -1,0 +1,37 @@
+/* Records as plain structs <-> Avro single-object encoding (C3 01, fingerprint, datum).
+ *
+ * The contract is schemas/; structs and tables are generated from it. Foreign bytes are walked once before Avro C sees
+ * them: lengths against what is left, enum symbols, UTF-8 without NUL, trailing bytes. So decoding takes no more memory
+ * than the arena's ceiling and never reads past the end. Any thread; Avro C's process-wide state stays behind a lock
+ * here. */
+#ifndef ANB_WIRE_WIRE_H
+#define ANB_WIRE_WIRE_H
+
+#include "base/arena.h"
+#include "wire/records.h"
+
+enum { CONTROL_RECORD_MAX_BYTES = 65536 };
+
+/* Append the record's bytes to `out`. TOO_LARGE beyond the buf's ceiling; INVALID for NULL texts or bad enums. */
+enum anb_status wire_encode(const struct record *record, struct buf *out, struct anb_error *err);
+
+/* The record in `bytes`, all of it. Texts, slices and arrays are copied into `arena`. CORRUPT when the bytes are not a
+ * record of a known schema; TOO_LARGE when they need more than the arena has. */
+enum anb_status wire_decode(struct slice bytes, struct arena *arena, struct record *record, struct anb_error *err);
+
+const char *record_name(enum record_kind kind);
+/* The head of a record; NULL for Chunk, which has none. */
+struct head *record_head(struct record *record);
+const struct head *record_head_const(const struct record *record);
+
+/* Chunk records by hand, since their payload must not be copied: the header ends where the payload begins. */
+enum { CHUNK_HEADER_MAX_BYTES = 64 };
+
+/* Write the header of a chunk with `data_bytes` of payload so that it ends at `end` (exclusive): the payload stands at
+ * `end`. Needs CHUNK_HEADER_MAX_BYTES before `end`. Returns the header's size. */
+size_t chunk_header_write(const struct chunk *chunk, size_t data_bytes, unsigned char *end);
+
+/* Split `bytes` into its fields; chunk->data points into `bytes`. CORRUPT when it is not exactly one chunk record. */
+enum anb_status chunk_parse(struct slice bytes, struct chunk *chunk, struct anb_error *err);
+
+#endif
