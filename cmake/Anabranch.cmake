@@ -48,7 +48,7 @@ function(anb_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 600)
 endfunction()
 
-# anb_fuzz(NAME SOURCES a.c DEPENDS module ...): a libFuzzer program, only in the fuzz preset.
+# anb_fuzz(NAME SOURCES a.c DEPENDS module ...): a libFuzzer program, only in the fuzz preset; it lands in fuzzers/ of the build folder.
 function(anb_fuzz name)
   if(NOT ANB_FUZZ)
     return()
@@ -57,12 +57,13 @@ function(anb_fuzz name)
   add_executable(${name} ${ARG_SOURCES})
   target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzzers)
   foreach(other ${ARG_DEPENDS})
     target_link_libraries(${name} PRIVATE anb_${other})
   endforeach()
 endfunction()
 
-# anb_program(NAME SOURCES a.c ... DEPENDS module ... PACKAGES pkg ...): an installed program.
+# anb_program(NAME SOURCES a.c ... DEPENDS module ... PACKAGES pkg ...): an installed program; it lands in bin/ of the build folder.
 function(anb_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PACKAGES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -73,5 +74,6 @@ function(anb_program name)
     pkg_check_modules(${package} REQUIRED QUIET IMPORTED_TARGET ${package})
     target_link_libraries(${name} PRIVATE PkgConfig::${package})
   endforeach()
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
