@@ -104,6 +104,7 @@ struct job_state {
     enum outcome outcome; /* once ended */
     const char *reason;
     bool deleted;
+    int64_t revision; /* rises with every record that changes the job: offset of the last one, plus 1 */
     int64_t submitted_ms, started_ms, ended_ms;
     struct id bundle, model;
     struct digest bundle_digest;
