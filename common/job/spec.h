@@ -5,11 +5,11 @@
  *     rounds: 10                          1..100000
  *     model: initial.safetensors          file in the job folder; may be left out when submit gives one
  *     sites:
- *       minimum: 3                        fewest sites to start with and the quorum's default
+ *       minimum: 3                        fewest sites to start with (default: as many as names, else 1)
  *       names: [a, b, c]                  only these (default: every site that accepts)
- *       wait_s: 60                        how long to wait for answers
+ *       wait_s: 60                        how long to wait for answers, and for an aggregator
  *     round:
- *       quorum: 2                         fewest updates that make a model (default: sites.minimum)
+ *       quorum: 2                         fewest updates that make a model (at most and by default: sites.minimum)
  *       deadline_s: 600
  *     aggregation:
  *       rule: fedavg
@@ -18,7 +18,7 @@
  *       launch: job                       job: once for the job; task: once for every task
  *       environment: {NAME: text}
  *     final_evaluation: true              ask the sites to evaluate the last model
- * A specification is constant once made. */
+ * name, rounds and trainer.command must be given. A specification is constant once made. */
 #ifndef ANB_JOB_SPEC_H
 #define ANB_JOB_SPEC_H
 
