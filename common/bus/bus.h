@@ -62,7 +62,8 @@ struct bus_message {
     int64_t offset;
     struct slice key;
     struct slice value; /* until bus_message_release; release soon: it may pin more memory than its own */
-    void *keep;         /* the bus's own */
+    void *keep;         /* the bus's own, as is `release` */
+    void (*release)(void *keep);
 };
 
 enum anb_status bus_reader_open(struct bus *bus, enum bus_profile profile, struct bus_reader **reader,
