@@ -18,9 +18,12 @@ struct node_config {
     const char *name;
     enum role role;
     const char *version;
-    int32_t partitions; /* of every outbox: the same for all nodes of a project */
+    int32_t partitions;  /* of every outbox: the same for all nodes of a project */
+    int32_t chunk_bytes; /* of what this node sends; 0: CHUNK_DEFAULT_BYTES */
     bool keep_history;
-    int64_t timeout_ms; /* how long opening may wait for broker and topics */
+    int64_t timeout_ms;             /* how long opening may wait for broker and topics */
+    int64_t outbox_retention_ms;    /* of the outboxes a server creates; -1: no bound */
+    int64_t outbox_retention_bytes; /* the same, by partition */
 };
 
 /* The node's texts are copied; `bus` must outlive the node. A server creates what topics are missing; others wait for
@@ -51,6 +54,15 @@ int32_t node_partitions(const struct node *node);
 const char *node_outbox(const struct node *node);                                /* "P.out.NODE" */
 void node_outbox_of(const struct node *node, const char *name, char topic[160]); /* of another node */
 int64_t node_control_offset(const struct node *node);                            /* of the next record; any thread */
+
+/* Wait until the control log's state has moved past `offset` or the time is over; returns the offset of the next
+ * record. Any thread but the owner. */
+int64_t node_wait(struct node *node, int64_t offset, int64_t timeout_ms);
+
+/* For a server: create the outbox of a node that has come up, unless it is there. */
+enum anb_status node_create_outbox(struct node *node, const char *name, struct anb_error *err);
+/* How many records of the control log could not be decoded at all. Any thread. */
+int64_t node_n_foreign(struct node *node);
 
 /* What the next pulse says. */
 void node_set_activity(struct node *node, const char *activity, const char *job, int32_t round, int64_t bytes_done,

@@ -1,0 +1,383 @@
+#include "node/node.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/node_private.h"
+#include "stream/chunks.h"
+#include "wire/wire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { RECORD_ARENA_BYTES = 1 << 20, TOPIC_RETRY_MS = 20, ADMIN_TIMEOUT_MS = 5000, APPLY_BATCH = 256 };
+
+static const int64_t HOUR_MS = 3600 * 1000;
+
+/* -- topics
+ * -------------------------------------------------------------------------------------------------------------- */
+
+static void name_topics(struct node *node)
+{
+    snprintf(node->control, sizeof node->control, "%s.control", node->project);
+    snprintf(node->pulse, sizeof node->pulse, "%s.pulse", node->project);
+    snprintf(node->telemetry, sizeof node->telemetry, "%s.telemetry", node->project);
+    node_outbox_of(node, node->name, node->outbox);
+}
+
+static enum anb_status create_topics(struct node *node, int64_t timeout_ms, struct anb_error *err)
+{
+    const struct bus_topic topics[] = {
+        {.name = node->control, .partitions = 1, .retention_ms = -1, .retention_bytes = -1},
+        {.name = node->pulse, .partitions = 1, .retention_ms = HOUR_MS, .retention_bytes = -1},
+        {.name = node->telemetry, .partitions = 4, .retention_ms = 7 * 24 * HOUR_MS, .retention_bytes = -1},
+    };
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+        enum anb_status status = bus_topic_ensure(node->bus, &topics[i], timeout_ms, err);
+        if (status != ANB_OK) return status;
+    }
+    return ANB_OK;
+}
+
+enum anb_status node_create_outbox(struct node *node, const char *name, struct anb_error *err)
+{
+    char topic[TOPIC_BYTES];
+    node_outbox_of(node, name, topic);
+    const struct bus_topic outbox = {.name = topic,
+                                     .partitions = node->partitions,
+                                     .retention_ms = node->outbox_retention_ms,
+                                     .retention_bytes = node->outbox_retention_bytes};
+    return bus_topic_ensure(node->bus, &outbox, ADMIN_TIMEOUT_MS, err);
+}
+
+static enum anb_status await_topic(struct node *node, const char *topic, int64_t deadline_ms, int32_t *partitions,
+                                   struct anb_error *err)
+{
+    for (;;) {
+        enum anb_status status = bus_topic_partitions(node->bus, topic, ADMIN_TIMEOUT_MS, partitions, err);
+        bool may_come = status == ANB_NOT_FOUND || anb_status_class(status) == ANB_CLASS_RETRY;
+        if (!may_come) return status;
+        if (clock_monotonic_ms() > deadline_ms)
+            return anb_fail(err, ANB_TIMEOUT, "topic %s is not there: is the server of project %s running?", topic,
+                            node->project);
+        clock_sleep_ms(TOPIC_RETRY_MS);
+    }
+}
+
+static enum anb_status check_outbox(struct node *node, int64_t deadline_ms, struct anb_error *err)
+{
+    int32_t partitions;
+    enum anb_status status = await_topic(node, node->outbox, deadline_ms, &partitions, err);
+    if (status != ANB_OK) return status;
+    if (partitions != node->partitions)
+        return anb_fail(err, ANB_INVALID, "topic %s has %d partitions, this node is set to %d: set --partitions %d",
+                        node->outbox, partitions, node->partitions, partitions);
+    for (int32_t p = 0; p < partitions; p++) {
+        int64_t first, end;
+        status = bus_bounds(node->bus, node->outbox, p, ADMIN_TIMEOUT_MS, &first, &end, err);
+        if (status != ANB_OK) return status;
+        atomic_store(&node->outbox_ends[p], end);
+        node->trimmed[p] = first;
+    }
+    return ANB_OK;
+}
+
+/* -- reading
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static bool is_own(const struct node *node, const struct head *head)
+{
+    return strcmp(head->project, node->project) == 0 && strcmp(head->node, node->name) == 0;
+}
+
+static void note_own(struct node *node, const struct record *record, const struct head *head)
+{
+    if (!is_own(node, head)) return;
+    if (record->kind == RECORD_NODE_UP && node->incarnation && head->incarnation > node->incarnation)
+        node->is_replaced = true;
+    if (head->incarnation != node->incarnation) return;
+    pthread_mutex_lock(&node->count_lock);
+    if (head->sequence > node->last_seen) node->last_seen = head->sequence;
+    pthread_mutex_unlock(&node->count_lock);
+}
+
+static void apply_record(struct node *node, const struct bus_message *message)
+{
+    struct record record;
+    struct anb_error err;
+    arena_reset(&node->arena);
+    enum anb_status status = wire_decode(message->value, &node->arena, &record, &err);
+    pthread_mutex_lock(&node->lock);
+    if (status == ANB_OK) {
+        const struct head *head = record_head_const(&record);
+        if (head) note_own(node, &record, head);
+        status = federation_apply(node->federation, &record, message->offset, bus_now_ms(node->bus), &err);
+    } else
+        node->n_foreign++;
+    node->control_offset = message->offset + 1;
+    pthread_cond_broadcast(&node->changed);
+    pthread_mutex_unlock(&node->lock);
+    if (status != ANB_OK)
+        log_event(LOG_DEBUG, "record-refused", "offset=%lld reason=%s", (long long)message->offset, err.text);
+}
+
+static void read_pulses(struct node *node)
+{
+    struct bus_message message;
+    struct record record;
+    for (int i = 0; node->pulse_cursor && i < APPLY_BATCH; i++) {
+        if (bus_cursor_next(node->pulse_cursor, 0, &message, NULL) != ANB_OK) return;
+        arena_reset(&node->arena);
+        if (wire_decode(message.value, &node->arena, &record, NULL) == ANB_OK && record.kind == RECORD_PULSE) {
+            pthread_mutex_lock(&node->lock);
+            federation_pulse(node->federation, &record.is.pulse, bus_now_ms(node->bus));
+            pthread_mutex_unlock(&node->lock);
+        }
+        bus_message_release(&message);
+    }
+}
+
+enum anb_status node_poll(struct node *node, int64_t timeout_ms, struct anb_error *err)
+{
+    enum anb_status status = ANB_OK;
+    int n = 0;
+    for (; n < APPLY_BATCH; n++) {
+        struct bus_message message;
+        status = bus_cursor_next(node->control_cursor, n == 0 ? timeout_ms : 0, &message, err);
+        if (status != ANB_OK) break;
+        apply_record(node, &message);
+        bus_message_release(&message);
+    }
+    read_pulses(node);
+    if (bus_now_ms(node->bus) >= node->next_pulse_ms) {
+        node_send_pulse(node);
+        node->next_pulse_ms = bus_now_ms(node->bus) + NODE_PULSE_MS;
+    }
+    if (node->is_replaced)
+        return anb_fail(err, ANB_CLOSED, "another process runs as node %s of project %s: stop one of them", node->name,
+                        node->project);
+    return n > 0 ? ANB_OK : status;
+}
+
+static enum anb_status open_cursors(struct node *node, struct anb_error *err)
+{
+    int64_t first, end;
+    enum anb_status status = bus_reader_open(node->bus, BUS_PROMPT, &node->reader, err);
+    if (status == ANB_OK) status = bus_bounds(node->bus, node->control, 0, ADMIN_TIMEOUT_MS, &first, &end, err);
+    if (status == ANB_OK) status = bus_cursor_open(node->reader, node->control, 0, first, &node->control_cursor, err);
+    if (status != ANB_OK || node->role != ROLE_SERVER) return status;
+    status = bus_bounds(node->bus, node->pulse, 0, ADMIN_TIMEOUT_MS, &first, &end, err);
+    if (status == ANB_OK) status = bus_cursor_open(node->reader, node->pulse, 0, end, &node->pulse_cursor, err);
+    return status;
+}
+
+/* Fold the log up to what it holds now. */
+static enum anb_status catch_up(struct node *node, int64_t deadline_ms, struct anb_error *err)
+{
+    int64_t first, end;
+    enum anb_status status = bus_bounds(node->bus, node->control, 0, ADMIN_TIMEOUT_MS, &first, &end, err);
+    while (status == ANB_OK && node->control_offset < end) {
+        struct bus_message message;
+        status = bus_cursor_next(node->control_cursor, 100, &message, err);
+        if (status == ANB_OK) {
+            apply_record(node, &message);
+            bus_message_release(&message);
+        } else if (anb_status_class(status) == ANB_CLASS_RETRY && clock_monotonic_ms() < deadline_ms)
+            status = ANB_OK;
+        else
+            anb_error_prefix(err, "cannot read %s up to offset %lld: ", node->control, (long long)end);
+    }
+    return status;
+}
+
+static enum anb_status join(struct node *node, struct anb_error *err)
+{
+    pthread_mutex_lock(&node->lock);
+    const struct node_state *before = federation_node(node->federation, node->name);
+    node->incarnation = (before ? before->incarnation : 0) + 1;
+    pthread_mutex_unlock(&node->lock);
+    return node_announce(node, err);
+}
+
+static enum anb_status open_steps(struct node *node, const struct node_config *config, struct anb_error *err)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + config->timeout_ms;
+    int32_t control_partitions;
+    enum anb_status status = ANB_OK;
+    if (node->role == ROLE_SERVER) status = create_topics(node, config->timeout_ms, err);
+    if (status == ANB_OK) status = await_topic(node, node->control, deadline_ms, &control_partitions, err);
+    if (status == ANB_OK) status = await_topic(node, node->telemetry, deadline_ms, &node->telemetry_partitions, err);
+    if (status == ANB_OK) status = open_cursors(node, err);
+    if (status == ANB_OK) status = catch_up(node, deadline_ms, err);
+    if (status == ANB_OK) status = join(node, err);
+    if (status == ANB_OK && node->role == ROLE_SERVER) status = node_create_outbox(node, node->name, err);
+    if (status == ANB_OK) status = check_outbox(node, deadline_ms, err);
+    return status;
+}
+
+static enum anb_status check_config(const struct node_config *config, struct anb_error *err)
+{
+    enum anb_status status = name_check("project", config->project, err);
+    if (status == ANB_OK) status = name_check("node", config->name, err);
+    if (status == ANB_OK && (config->partitions < 1 || config->partitions > MAX_PARTITIONS))
+        status = anb_fail(err, ANB_INVALID, "partitions must be 1..%d, got %d", MAX_PARTITIONS, config->partitions);
+    return status;
+}
+
+static void init_locks(struct node *node)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&node->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&node->lock, NULL);
+    pthread_mutex_init(&node->append_lock, NULL);
+    pthread_mutex_init(&node->count_lock, NULL);
+}
+
+enum anb_status node_open(const struct node_config *config, struct bus *bus, struct node **out, struct anb_error *err)
+{
+    enum anb_status status = check_config(config, err);
+    if (status != ANB_OK) return status;
+    struct node *node = calloc(1, sizeof *node);
+    if (!node) return anb_fail(err, ANB_NO_MEMORY, "no memory for node %s", config->name);
+    init_locks(node);
+    arena_init(&node->arena, RECORD_ARENA_BYTES);
+    node->bus = bus;
+    node->role = config->role;
+    node->partitions = config->partitions;
+    node->outbox_retention_ms = config->outbox_retention_ms;
+    node->outbox_retention_bytes = config->outbox_retention_bytes;
+    node->chunk_bytes = config->chunk_bytes ? config->chunk_bytes : CHUNK_DEFAULT_BYTES;
+    node->project = strdup(config->project);
+    node->name = strdup(config->name);
+    node->version = strdup(config->version);
+    node->federation = federation_new(config->project, config->partitions, config->keep_history);
+    strcpy(node->activity_word, "idle");
+    if (!node->project || !node->name || !node->version || !node->federation)
+        status = anb_fail(err, ANB_NO_MEMORY, "no memory for node %s", config->name);
+    else {
+        name_topics(node);
+        status = open_steps(node, config, err);
+    }
+    if (status == ANB_OK)
+        *out = node;
+    else
+        node_close(node, NULL);
+    return status;
+}
+
+void node_close(struct node *node, const char *reason)
+{
+    if (!node) return;
+    struct record down = {.kind = RECORD_NODE_DOWN, .is.node_down = {.reason = reason}};
+    if (reason && !node->is_replaced) node_append(node, &down, true, NULL);
+    node_settle(node);
+    if (node->reader) bus_reader_close(node->reader);
+    federation_free(node->federation);
+    arena_fini(&node->arena);
+    free(node->project);
+    free(node->name);
+    free(node->version);
+    pthread_mutex_destroy(&node->lock);
+    pthread_mutex_destroy(&node->append_lock);
+    pthread_mutex_destroy(&node->count_lock);
+    pthread_cond_destroy(&node->changed);
+    free(node);
+}
+
+/* -- questions
+ * ----------------------------------------------------------------------------------------------------------- */
+
+const struct federation *node_lock(struct node *node)
+{
+    pthread_mutex_lock(&node->lock);
+    return node->federation;
+}
+
+void node_unlock(struct node *node)
+{
+    pthread_mutex_unlock(&node->lock);
+}
+
+int64_t node_wait(struct node *node, int64_t offset, int64_t timeout_ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    int64_t ns = at.tv_nsec + timeout_ms % 1000 * 1000000;
+    at.tv_sec += timeout_ms / 1000 + ns / 1000000000;
+    at.tv_nsec = ns % 1000000000;
+    int late = 0;
+    pthread_mutex_lock(&node->lock);
+    while (node->control_offset <= offset && !late) late = pthread_cond_timedwait(&node->changed, &node->lock, &at);
+    int64_t now = node->control_offset;
+    pthread_mutex_unlock(&node->lock);
+    return now;
+}
+
+struct bus *node_bus(struct node *node)
+{
+    return node->bus;
+}
+
+const char *node_name(const struct node *node)
+{
+    return node->name;
+}
+
+const char *node_project(const struct node *node)
+{
+    return node->project;
+}
+
+int32_t node_partitions(const struct node *node)
+{
+    return node->partitions;
+}
+
+const char *node_outbox(const struct node *node)
+{
+    return node->outbox;
+}
+
+void node_outbox_of(const struct node *node, const char *name, char topic[160])
+{
+    snprintf(topic, TOPIC_BYTES, "%s.out.%s", node->project, name);
+}
+
+int64_t node_n_foreign(struct node *node)
+{
+    pthread_mutex_lock(&node->lock);
+    int64_t n = node->n_foreign;
+    pthread_mutex_unlock(&node->lock);
+    return n;
+}
+
+enum anb_status node_find_stream(struct node *node, const struct id *id, struct stream_state *copy,
+                                 struct anb_error *err)
+{
+    char text[ID_TEXT_BYTES];
+    pthread_mutex_lock(&node->lock);
+    const struct stream_state *stream = federation_stream(node->federation, id);
+    if (stream) *copy = *stream;
+    pthread_mutex_unlock(&node->lock);
+    if (stream) return ANB_OK;
+    return anb_fail(err, ANB_NOT_FOUND, "stream %s is not known", id_text(id, text));
+}
+
+/* -- trimming
+ * ------------------------------------------------------------------------------------------------------------ */
+
+void node_trim(struct node *node)
+{
+    if (node->control_offset == node->trimmed_at) return;
+    node->trimmed_at = node->control_offset;
+    for (int32_t p = 0; p < node->partitions; p++) {
+        int64_t needed = federation_needed_offset(node->federation, node->name, p);
+        if (needed == INT64_MAX || needed <= node->trimmed[p]) continue;
+        bus_trim(node->bus, node->outbox, p, needed);
+        node->trimmed[p] = needed;
+    }
+}

@@ -1,0 +1,71 @@
+/* What node.c, append.c and transfer.c share. */
+#ifndef ANB_NODE_PRIVATE_H
+#define ANB_NODE_PRIVATE_H
+
+#include "node/node.h"
+#include "stream/reader.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { TOPIC_BYTES = 160 };
+
+struct node {
+    /* constant after node_open */
+    struct bus *bus;
+    char *project, *name, *version;
+    enum role role;
+    int32_t partitions;
+    int32_t chunk_bytes;
+    int64_t incarnation;
+    char control[TOPIC_BYTES], pulse[TOPIC_BYTES], telemetry[TOPIC_BYTES], outbox[TOPIC_BYTES];
+    int32_t telemetry_partitions;
+    int64_t outbox_retention_ms, outbox_retention_bytes;
+
+    /* the owner thread's */
+    struct bus_reader *reader;
+    struct bus_cursor *control_cursor;
+    struct bus_cursor *pulse_cursor; /* servers only */
+    struct arena arena;              /* of the record being read */
+    int64_t next_pulse_ms;
+    int64_t trimmed_at; /* control offset of the last look */
+    int64_t trimmed[MAX_PARTITIONS];
+
+    pthread_mutex_t lock; /* guards the state and the activity */
+    pthread_cond_t changed;
+    struct federation *federation;
+    int64_t control_offset; /* of the next record */
+    bool is_replaced;       /* another process has taken the name */
+    int64_t n_foreign;
+    struct pulse activity;
+    char activity_word[16], activity_job[32];
+
+    pthread_mutex_t append_lock; /* keeps sequence and log order the same */
+    int64_t sequence;
+
+    pthread_mutex_t count_lock;  /* guards the counts below; taken by delivery callbacks */
+    int64_t n_in_flight;         /* records of any kind */
+    int64_t n_control_in_flight; /* those of the control log */
+    int64_t last_delivered;      /* sequence */
+    int64_t last_seen;           /* sequence that came back */
+    int64_t n_dropped;           /* telemetry */
+
+    atomic_llong outbox_ends[STREAM_MAX_PARTITIONS]; /* no later chunk will lie before these */
+};
+
+/* For append.c: encode with the head stamped; for node.c: count what came back. */
+enum anb_status node_announce(struct node *node, struct anb_error *err);
+void node_send_pulse(struct node *node);
+/* Wait, with an end, until nothing is in flight: the callbacks of what is use the node. */
+void node_settle(struct node *node);
+
+struct transfer_control;
+uint64_t node_all_partitions(const struct node *node); /* as a bit set */
+/* ABANDONED when the transfer was cancelled. */
+enum anb_status transfer_check_cancel(struct transfer_control *control, struct anb_error *err);
+
+/* Where a stream's chunks lie and what its opening and close say, copied out of the state. NOT_FOUND: not known. */
+enum anb_status node_find_stream(struct node *node, const struct id *id, struct stream_state *copy,
+                                 struct anb_error *err);
+
+#endif

@@ -1,0 +1,12 @@
+/* Cursors over outboxes, shared by the readers of one thread. */
+#ifndef ANB_STREAM_INBOX_H
+#define ANB_STREAM_INBOX_H
+
+#include "stream/reader.h"
+
+/* A cursor that stands at or shortly before `offset`. It belongs to the caller until inbox_return. */
+enum anb_status inbox_take(struct stream_inbox *inbox, enum bus_profile profile, const char *topic, int32_t partition,
+                           int64_t offset, struct bus_cursor **cursor, struct anb_error *err);
+void inbox_return(struct stream_inbox *inbox, struct bus_cursor *cursor);
+
+#endif
