@@ -111,13 +111,11 @@ static int take(avro_value_t *value, const struct wire_type *type, struct arena 
     return EINVAL;
 }
 
-static enum anb_status read_and_take(struct avro_state *state, struct slice datum, struct arena *arena,
-                                     struct record *record, struct anb_error *err)
+static enum anb_status read_value(avro_reader_t reader, avro_value_t *value, struct slice datum, struct arena *arena,
+                                  struct record *record, struct anb_error *err)
 {
-    avro_value_t *value = &state->values[record->kind];
-    avro_value_reset(value);
-    avro_reader_memory_set_source(state->reader, datum.data, (int64_t)datum.size);
-    int failed = avro_value_read(state->reader, value);
+    avro_reader_memory_set_source(reader, datum.data, (int64_t)datum.size);
+    int failed = avro_value_read(reader, value);
     if (failed) return avro_state_fail(err, ANB_CORRUPT, record->kind, failed);
     failed = take(value, wire_schemas[record->kind].type, arena, (char *)&record->is);
     if (failed == ENOMEM)
@@ -125,6 +123,17 @@ static enum anb_status read_and_take(struct avro_state *state, struct slice datu
                         "%s record of %zu bytes: it needs more memory than the %zu bytes left to it",
                         record_name(record->kind), datum.size, arena->ceiling - arena->used);
     return failed ? avro_state_fail(err, ANB_CORRUPT, record->kind, failed) : ANB_OK;
+}
+
+static enum anb_status read_and_take(struct avro_state *state, struct slice datum, struct arena *arena,
+                                     struct record *record, struct anb_error *err)
+{
+    avro_value_t value;
+    enum anb_status status = avro_state_value(state, record->kind, &value, err);
+    if (status != ANB_OK) return status;
+    status = read_value(state->reader, &value, datum, arena, record, err);
+    avro_value_decref(&value);
+    return status;
 }
 
 enum anb_status wire_decode(struct slice bytes, struct arena *arena, struct record *record, struct anb_error *err)

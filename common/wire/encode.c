@@ -97,29 +97,34 @@ static enum anb_status check_size(enum record_kind kind, size_t size, struct anb
 }
 
 /* Write the filled value behind `out`'s bytes; `size` of them, not yet counted in out->size. */
-static enum anb_status write_datum(struct avro_state *state, enum record_kind kind, struct buf *out, size_t *size,
-                                   struct anb_error *err)
+static enum anb_status write_datum(avro_writer_t writer, enum record_kind kind, avro_value_t *value, struct buf *out,
+                                   size_t *size, struct anb_error *err)
 {
-    int failed = avro_value_sizeof(&state->values[kind], size);
+    int failed = avro_value_sizeof(value, size);
     if (failed) return avro_state_fail(err, ANB_FATAL, kind, failed);
     enum anb_status status = check_size(kind, FRAME_BYTES + *size, err);
     if (status == ANB_OK) status = buf_reserve(out, FRAME_BYTES + *size, err);
     if (status != ANB_OK) return status;
     unsigned char *place = out->data + out->size;
     frame_write(kind, place);
-    avro_writer_memory_set_dest(state->writer, (char *)place + FRAME_BYTES, (int64_t)*size);
-    failed = avro_value_write(state->writer, &state->values[kind]);
+    avro_writer_memory_set_dest(writer, (char *)place + FRAME_BYTES, (int64_t)*size);
+    failed = avro_value_write(writer, value);
     return failed ? avro_state_fail(err, ANB_FATAL, kind, failed) : ANB_OK;
 }
 
 static enum anb_status fill_and_write(struct avro_state *state, const struct record *record, struct buf *out,
                                       size_t *size, struct anb_error *err)
 {
-    avro_value_t *value = &state->values[record->kind];
-    avro_value_reset(value);
-    int failed = fill(value, wire_schemas[record->kind].type, (const char *)&record->is);
-    if (failed) return avro_state_fail(err, ANB_INVALID, record->kind, failed);
-    return write_datum(state, record->kind, out, size, err);
+    avro_value_t value;
+    enum anb_status status = avro_state_value(state, record->kind, &value, err);
+    if (status != ANB_OK) return status;
+    int failed = fill(&value, wire_schemas[record->kind].type, (const char *)&record->is);
+    if (failed)
+        status = avro_state_fail(err, ANB_INVALID, record->kind, failed);
+    else
+        status = write_datum(state->writer, record->kind, &value, out, size, err);
+    avro_value_decref(&value);
+    return status;
 }
 
 enum anb_status wire_encode(const struct record *record, struct buf *out, struct anb_error *err)
