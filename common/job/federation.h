@@ -54,18 +54,28 @@ struct stream_state {
 struct part_state { /* one site in one round */
     const char *site;
     enum part_phase phase;
+    bool counts;      /* in the set that the current attempt folds */
     struct id stream; /* its update: the first one closed, else the last one opened; zero: none */
     double weight;
     const char *reason;     /* why excluded */
-    struct metric *metrics; /* reported at its close */
+    struct metric *metrics; /* reported at its close; at most PART_MAX_METRICS are kept */
     size_t n_metrics;
 };
+enum { PART_MAX_METRICS = 64, METRIC_NAME_MAX_BYTES = 64 };
+/* Weights outside of these bounds are refused: sums of products would lose all digits. */
+#define WEIGHT_LEAST 1e-9
+#define WEIGHT_MOST 1e15
 
 struct share_state { /* one aggregator in one round and attempt */
     const char *node;
     uint64_t partitions;
     struct id stream; /* zero: not opened */
     bool closed;
+};
+
+struct give_up { /* an aggregator that folds no more in this round */
+    const char *node;
+    const char *reason;
 };
 
 struct round_state {
@@ -75,12 +85,15 @@ struct round_state {
     int32_t attempt;
     int32_t quorum;
     int64_t opened_ms, deadline_ms, closed_ms;
+    int64_t fold_deadline_ms; /* when the aggregators must be done */
     struct id *base;
     size_t n_base;
     struct part_state *parts; /* sorted by site; the excluded ones stay, marked */
     size_t n_parts;
-    struct share_state *shares;
+    struct share_state *shares; /* of the current attempt */
     size_t n_shares;
+    struct give_up *give_ups;
+    size_t n_give_ups;
     struct id *model; /* once closed */
     size_t n_model;
     struct digest digest;   /* of the model, once closed */
@@ -103,18 +116,19 @@ struct job_state {
     enum job_phase phase;
     enum outcome outcome; /* once ended */
     const char *reason;
-    bool deleted;
     int64_t revision; /* rises with every record that changes the job: offset of the last one, plus 1 */
     int64_t submitted_ms, started_ms, ended_ms;
     struct id bundle, model;
     struct digest bundle_digest;
-    struct answer_state *answers;
+    struct answer_state *answers; /* sorted by site */
     size_t n_answers;
-    const char **sites; /* once started, sorted */
+    int64_t minimum_met_ms; /* when enough sites had accepted, by this process's clock; 0: not yet */
+    const char **sites;     /* once started, sorted */
     size_t n_sites;
     struct round_state **rounds; /* without history: the last two; rounds[n-1] is the current one */
     size_t n_rounds;
-    bool stored; /* ModelStored with no reason */
+    bool stored;               /* ModelStored with no reason */
+    const char *store_failure; /* ModelStored with one */
     struct digest file_digest;
     int64_t file_bytes;
 };
@@ -125,8 +139,10 @@ struct federation;
 struct federation *federation_new(const char *project, int32_t partitions, bool keep_history);
 void federation_free(struct federation *federation);
 
-/* Fold the record at `offset` of the control log. OK: taken. INVALID, DENIED, CORRUPT: refused, the sentence says why.
- */
+/* Fold the record at `offset` of the control log. OK: taken. INVALID: refused, it breaks a rule. DENIED: refused, not
+ * the sender's to say. EXISTS: refused, a repeat or too late, as restarts and cuts bring them: harmless. NO_MEMORY: the
+ * state is no longer whole, end the process. A bad update (weight, layout) is refused and excludes its site's part;
+ * else a refused record leaves no trace but its count. */
 enum anb_status federation_apply(struct federation *federation, const struct record *record, int64_t offset,
                                  int64_t now_ms, struct anb_error *err);
 /* A pulse: no truth, only a sign of life. */

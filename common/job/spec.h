@@ -24,7 +24,7 @@
 
 #include "base/doc.h"
 
-enum { JOB_MAX_ROUNDS = 100000, JOB_MAX_SITES = 10000, JOB_FILE_MAX_BYTES = 32768 };
+enum { JOB_MAX_ROUNDS = 100000, JOB_MAX_SITES = 1000, JOB_FILE_MAX_BYTES = 32768 };
 
 enum trainer_launch { LAUNCH_JOB, LAUNCH_TASK };
 
