@@ -337,6 +337,16 @@ int32_t node_partitions(const struct node *node)
     return node->partitions;
 }
 
+atomic_llong *node_outbox_ends(struct node *node)
+{
+    return node->outbox_ends;
+}
+
+uint64_t node_all_partitions(const struct node *node)
+{
+    return node->partitions == 64 ? UINT64_MAX : ((uint64_t)1 << node->partitions) - 1;
+}
+
 const char *node_outbox(const struct node *node)
 {
     return node->outbox;

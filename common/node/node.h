@@ -9,6 +9,8 @@
 #include "bus/bus.h"
 #include "job/federation.h"
 
+#include <stdatomic.h>
+
 enum { NODE_PULSE_MS = 2000, NODE_DEFAULT_PARTITIONS = 4 };
 
 struct node;
@@ -54,6 +56,15 @@ int32_t node_partitions(const struct node *node);
 const char *node_outbox(const struct node *node);                                /* "P.out.NODE" */
 void node_outbox_of(const struct node *node, const char *name, char topic[160]); /* of another node */
 int64_t node_control_offset(const struct node *node);                            /* of the next record; any thread */
+
+/* Where a stream's chunks lie and what its opening and close say, copied out of the state. NOT_FOUND: not known. Any
+ * thread. */
+enum anb_status node_find_stream(struct node *node, const struct id *id, struct stream_state *copy,
+                                 struct anb_error *err);
+/* By partition of the node's own outbox: no chunk that is sent from now on will lie before it. Writers raise it. */
+atomic_llong *node_outbox_ends(struct node *node);
+/* All partitions, as a bit set. */
+uint64_t node_all_partitions(const struct node *node);
 
 /* Wait until the control log's state has moved past `offset` or the time is over; returns the offset of the next
  * record. Any thread but the owner. */

@@ -60,12 +60,7 @@ void node_send_pulse(struct node *node);
 void node_settle(struct node *node);
 
 struct transfer_control;
-uint64_t node_all_partitions(const struct node *node); /* as a bit set */
 /* ABANDONED when the transfer was cancelled. */
 enum anb_status transfer_check_cancel(struct transfer_control *control, struct anb_error *err);
-
-/* Where a stream's chunks lie and what its opening and close say, copied out of the state. NOT_FOUND: not known. */
-enum anb_status node_find_stream(struct node *node, const struct id *id, struct stream_state *copy,
-                                 struct anb_error *err);
 
 #endif

@@ -10,9 +10,7 @@
 
 enum { STEP_MS = 50 };
 
-*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -* /
-
-    struct transfer_inbox {
+struct transfer_inbox {
     struct node *node;
     struct stream_inbox *inbox;
 };

@@ -10,9 +10,7 @@
 
 enum { STEP_MS = 50, FINISH_TIMEOUT_MS = 600000, ROOM_WAIT_MS = 20 };
 
-*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -* /
-
-    struct sending {
+struct sending {
     struct node *node;
     const struct transfer_offer *offer;
     const struct layout *layout; /* NULL: an object of nothing */
@@ -22,11 +20,6 @@ enum { STEP_MS = 50, FINISH_TIMEOUT_MS = 600000, ROOM_WAIT_MS = 20 };
     struct id stream;
     struct stream_writer *writer;
 };
-
-uint64_t node_all_partitions(const struct node *node)
-{
-    return node->partitions == 64 ? UINT64_MAX : ((uint64_t)1 << node->partitions) - 1;
-}
 
 enum anb_status transfer_check_cancel(struct transfer_control *control, struct anb_error *err)
 {

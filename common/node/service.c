@@ -1,0 +1,108 @@
+#include "node/service.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { CLOSE_TIMEOUT_MS = 5000, RETRY_PAUSE_MS = 200 };
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int number)
+{
+    stop_signal = number;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool service_stopping(void)
+{
+    return stop_signal != 0;
+}
+
+enum anb_status service_say_ready(const struct service *service, const char *extra, struct anb_error *err)
+{
+    char line[512];
+    const struct service_settings *common = service->common;
+    int64_t ms = clock_monotonic_ms() - service->begun_ms;
+    log_event(LOG_INFO, "ready", "node=%s project=%s ms=%lld", common->name, common->project, (long long)ms);
+    if (!common->ready_file) return ANB_OK;
+    snprintf(line, sizeof line, "{\"name\":\"%s\",\"pid\":%d,\"ready_ms\":%lld%s%s}\n", common->name, (int)getpid(),
+             (long long)ms, extra ? "," : "", extra ? extra : "");
+    return file_write(common->ready_file, slice_of_text(line), err);
+}
+
+enum anb_status service_follow(struct node *node, int64_t timeout_ms, struct anb_error *err)
+{
+    enum anb_status status = node_poll(node, timeout_ms, err);
+    if (status == ANB_CLOSED) return status;
+    if (status != ANB_OK && status != ANB_AGAIN) {
+        log_event(LOG_WARN, "broker-away", "reason=%s", err->text);
+        clock_sleep_ms(RETRY_PAUSE_MS);
+    }
+    node_trim(node);
+    return ANB_OK;
+}
+
+static enum anb_status run(struct service *service, struct anb_error *err)
+{
+    struct bus *bus = NULL;
+    struct node *node = NULL;
+    const struct service_settings *common = service->common;
+    const struct bus_kafka_config kafka = {common->bootstrap_servers, common->name, common->queue_kib};
+    const struct node_config config = {.project = common->project,
+                                       .name = common->name,
+                                       .role = service->role,
+                                       .version = ANB_VERSION,
+                                       .partitions = (int32_t)common->partitions,
+                                       .keep_history = service->keep_history,
+                                       .timeout_ms = common->join_timeout_s * 1000,
+                                       .outbox_retention_ms = service->outbox_retention_ms,
+                                       .outbox_retention_bytes = service->outbox_retention_bytes};
+    enum anb_status status = bus_kafka_open(&kafka, &bus, err);
+    if (status == ANB_OK) status = node_open(&config, bus, &node, err);
+    if (status == ANB_OK) status = service->run(service, node, err);
+    node_close(node, status == ANB_OK ? "stopped" : NULL);
+    if (bus) bus_close(bus, CLOSE_TIMEOUT_MS);
+    return status;
+}
+
+static enum anb_status read_options(struct service *service, int argc, char **argv, struct anb_error *err)
+{
+    enum log_level level;
+    int n_operands;
+    enum anb_status status = options_parse(service->table, argc, argv, service->settings, &n_operands, err);
+    if (status != ANB_OK) return status;
+    if (!log_level_parse(service->common->log_level, &level))
+        return anb_fail(err, ANB_INVALID, "--log-level must be debug, info, warn or error, got \"%s\"",
+                        service->common->log_level);
+    log_setup(service->word, level);
+    return service->prepare ? service->prepare(service, err) : ANB_OK;
+}
+
+int service_main(struct service *service, int argc, char **argv)
+{
+    struct anb_error err = {.text = ""};
+    service->begun_ms = clock_monotonic_ms();
+    enum anb_status status = read_options(service, argc, argv, &err);
+    if (status == ANB_CLOSED) return 0;
+    if (status != ANB_OK) {
+        fprintf(stderr, "%s: %s\n", service->table->program, err.text);
+        return 4;
+    }
+    catch_signals();
+    status = run(service, &err);
+    if (status != ANB_OK) log_event(LOG_ERROR, "stopped", "reason=%s", err.text);
+    options_fini(service->table, service->settings);
+    return status == ANB_OK ? 0 : 2;
+}
