@@ -10,7 +10,7 @@
 #include "crypto/digest.h"
 #include "tensor/dtype.h"
 
-enum { LAYOUT_MAX_BYTES = 16 << 20, LAYOUT_MAX_DIMENSIONS = 16 };
+enum { LAYOUT_MAX_BYTES = 16 << 20, LAYOUT_MAX_TENSORS = 100000, LAYOUT_MAX_DIMENSIONS = 16 };
 
 struct tensor_entry {
     const char *name; /* UTF-8, no NUL */
@@ -23,8 +23,8 @@ struct tensor_entry {
 struct layout;
 
 /* Read a safetensors header (the JSON text, blanks behind it are fine). INVALID names the tensor and what is wrong:
- * unknown dtype, shape and bytes that disagree, holes or overlaps, too many dimensions, not UTF-8. Free with
- * layout_free. */
+ * unknown dtype, shape and bytes that disagree, holes or overlaps, too many tensors or dimensions, the same name twice,
+ * not UTF-8. Free with layout_free. */
 enum anb_status layout_parse(struct slice header, struct layout **layout, struct anb_error *err);
 /* One u8 tensor of `size` bytes: how plain bytes (a job's archive) travel as a stream. */
 enum anb_status layout_of_bytes(const char *name, int64_t size, struct layout **layout, struct anb_error *err);
