@@ -2,17 +2,14 @@
 
 #include <string.h>
 
-static bool part_counts(const struct part_state *part)
-{
-    return part->phase != PART_EXCLUDED;
-}
-
+/* The set that this attempt folds is there: every site of it has opened its update. */
 static bool all_are_open(const struct round_state *round)
 {
     size_t n = 0;
     for (size_t i = 0; i < round->n_parts; i++) {
-        if (!part_counts(&round->parts[i])) continue;
-        if (round->parts[i].phase == PART_WAITING) return false;
+        const struct part_state *part = &round->parts[i];
+        if (!part->counts) continue;
+        if (part->phase != PART_OPENED && part->phase != PART_CLOSED) return false;
         n++;
     }
     return n > 0;
@@ -41,7 +38,7 @@ static bool copy_inputs(const struct federation *federation, const struct round_
     if (!duty->inputs) return false;
     for (size_t i = 0; i < round->n_parts; i++) {
         const struct part_state *part = &round->parts[i];
-        if (!part_counts(part)) continue;
+        if (!part->counts) continue;
         const struct stream_state *stream = federation_stream(federation, &part->stream);
         struct duty_input *input = &duty->inputs[duty->n_inputs++];
         *input = (struct duty_input){arena_text(arena, slice_of_text(part->site)), part->stream, part->weight};

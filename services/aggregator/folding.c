@@ -76,13 +76,23 @@ static void refuse_input(struct folding *folding, size_t k, const struct anb_err
               input->site, err->text);
 }
 
-static void abandon(struct folding *folding, const struct anb_error *err)
+/* Giving up for good tells the conductor to look for another aggregator; a stream that is only late or refused does
+ * not. */
+static bool is_for_good(enum anb_status status)
 {
-    if (!folding->is_opened) return;
-    struct record record = {
-        .kind = RECORD_STREAM_ABANDONED,
-        .is.stream_abandoned = {
-            .stream = folding->stream, .job = folding->duty->job, .round = folding->duty->round, .reason = err->text}};
+    return status == ANB_INVALID || status == ANB_NOT_FOUND || status == ANB_TOO_LARGE || status == ANB_NO_MEMORY;
+}
+
+static void abandon(struct folding *folding, enum anb_status status, const struct anb_error *err)
+{
+    bool for_good = is_for_good(status);
+    if (!folding->is_opened && !for_good) return;
+    struct record record = {.kind = RECORD_STREAM_ABANDONED,
+                            .is.stream_abandoned = {.stream = folding->stream,
+                                                    .job = folding->duty->job,
+                                                    .round = folding->duty->round,
+                                                    .gives_up = for_good,
+                                                    .reason = err->text}};
     node_append(folding->node, &record, false, NULL);
 }
 
@@ -380,14 +390,15 @@ enum anb_status folding_step(struct folding *folding, int64_t timeout_ms, struct
             if (status == ANB_AGAIN) return status;
         }
         if (status != ANB_OK) {
-            if (status != ANB_CLOSED) abandon(folding, err);
+            if (status != ANB_CLOSED) abandon(folding, status, err);
             return status;
         }
         folding->stage++;
         if (folding->stage < STAGE_CLOSE) continue;
         if (!is_current(folding)) {
-            abandon(folding, err);
-            return anb_fail(err, ANB_ABANDONED, "the round has changed");
+            anb_fail(err, ANB_ABANDONED, "the round has changed");
+            abandon(folding, ANB_ABANDONED, err);
+            return ANB_ABANDONED;
         }
     }
 }

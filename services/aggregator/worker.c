@@ -60,7 +60,7 @@ static enum anb_status run_folding(struct worker *worker, struct folding *foldin
     return status;
 }
 
-static void fold_duty(struct worker *worker, const struct duty *duty)
+static enum anb_status fold_duty(struct worker *worker, const struct duty *duty)
 {
     struct folding *folding = NULL;
     struct anb_error err = {.text = ""};
@@ -85,12 +85,11 @@ static void *run_worker(void *context)
     int64_t seen = 0;
     while (!atomic_load(&worker->all->stop)) {
         struct duty duty;
-        int64_t before = seen;
         if (!take_duty(worker, &duty)) {
-            seen = node_wait(node, before, IDLE_MS);
+            seen = node_wait(node, seen, IDLE_MS);
             continue;
         }
-        fold_duty(worker, &duty);
+        if (fold_duty(worker, &duty) != ANB_CLOSED) clock_sleep_ms(PAUSE_MS);
         /* What was just closed or given up shows in the state only when it has come back. */
         for (int waited = 0; node_is_behind(node) && waited < IDLE_MS; waited++) clock_sleep_ms(1);
         drop_duty(worker);
