@@ -76,6 +76,7 @@ static enum anb_status fold_duty(struct worker *worker, const struct duty *duty)
     else
         log_event(LOG_WARN, "share-given-up", "job=%s round=%d attempt=%d reason=%s", duty->job, duty->round,
                   duty->attempt, err.text);
+    return status;
 }
 
 static void *run_worker(void *context)
@@ -89,7 +90,8 @@ static void *run_worker(void *context)
             seen = node_wait(node, seen, IDLE_MS);
             continue;
         }
-        if (fold_duty(worker, &duty) != ANB_CLOSED) clock_sleep_ms(PAUSE_MS);
+        enum anb_status status = fold_duty(worker, &duty);
+        if (status != ANB_CLOSED && status != ANB_ABANDONED) clock_sleep_ms(PAUSE_MS);
         /* What was just closed or given up shows in the state only when it has come back. */
         for (int waited = 0; node_is_behind(node) && waited < IDLE_MS; waited++) clock_sleep_ms(1);
         drop_duty(worker);
