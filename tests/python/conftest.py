@@ -9,13 +9,12 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable
-
-import pytest
+from typing import Any
 
 import anabranch.client as flare
+import pytest
 
 
 def image(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:

@@ -8,11 +8,10 @@ import struct
 import threading
 from pathlib import Path
 
+import anabranch.client as flare
 import numpy as np
 import pytest
 from conftest import Agent, image, parse_image
-
-import anabranch.client as flare
 
 
 def test_functions_before_init_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,12 +124,8 @@ def test_received_arrays_are_read_only_views_that_outlive_the_task(agent: Agent)
 
 
 def _open_files() -> list[str]:
-    links = []
-    for number in os.listdir("/proc/self/fd"):
-        path = f"/proc/self/fd/{number}"
-        if os.path.lexists(path):
-            links.append(os.readlink(path))
-    return links
+    entries = [path for path in Path("/proc/self/fd").iterdir() if os.path.lexists(path)]
+    return [str(path.readlink()) for path in entries]
 
 
 def test_send_without_a_task_or_content_is_refused(agent: Agent) -> None:
