@@ -1,0 +1,133 @@
+#include "river.h"
+#include "support/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct river_config plain = {
+    .n_sites = 3, .n_aggregators = 1, .rounds = 4, .deadline_ms = 60000, .n_elements = 3000, .chunk_bytes = 1000};
+
+/* Runs to the end; the job must complete. */
+static struct digest finish(struct river *river)
+{
+    struct digest digest = {{0}};
+    enum outcome outcome = OUTCOME_FAILED;
+    char reason[256] = "";
+    CHECK(river_await_end(river, &outcome, reason, &digest));
+    CHECK_EQUAL(outcome, OUTCOME_COMPLETED);
+    if (outcome != OUTCOME_COMPLETED) printf("job ended: %s\n", reason);
+    river_close(river);
+    return digest;
+}
+
+static struct digest undisturbed(const struct river_config *config)
+{
+    return finish(river_open(config));
+}
+
+static void one_two_and_three_aggregators_give_the_same_model(void)
+{
+    struct river_config config = plain;
+    struct digest one = undisturbed(&config);
+    for (int n = 2; n <= 3; n++) {
+        config.n_aggregators = n;
+        struct digest other = undisturbed(&config);
+        CHECK(digest_equal(&one, &other));
+    }
+}
+
+static void chunk_size_does_not_change_how_a_job_ends(void)
+{
+    struct river_config config = plain;
+    config.chunk_bytes = 100000;
+    undisturbed(&config);
+    config.chunk_bytes = 64;
+    config.n_elements = 200;
+    undisturbed(&config);
+}
+
+static void diff_updates_and_full_updates_come_to_the_same_rounds(void)
+{
+    struct river_config config = plain;
+    config.diff = true;
+    config.n_aggregators = 2;
+    struct digest two = undisturbed(&config);
+    config.n_aggregators = 3;
+    struct digest three = undisturbed(&config);
+    CHECK(digest_equal(&two, &three));
+}
+
+static void kill_and_revive(const char *name)
+{
+    struct river_config config = plain;
+    config.n_aggregators = 2;
+    config.n_elements = 20000;
+    struct digest expected = undisturbed(&config);
+    for (int round = 0; round < 3; round++) {
+        struct river *river = river_open(&config);
+        CHECK(river_await_uploads(river, round));
+        river_kill(river, name);
+        river_start(river, name);
+        struct digest digest = finish(river);
+        CHECK(digest_equal(&digest, &expected));
+    }
+}
+
+static void a_killed_aggregator_folds_again_from_the_log(void)
+{
+    kill_and_revive("aggregator-1");
+}
+
+static void a_killed_server_reads_the_log_and_goes_on(void)
+{
+    kill_and_revive("server");
+}
+
+static void a_killed_site_trains_again_and_the_model_is_the_same(void)
+{
+    kill_and_revive("site-2");
+}
+
+static void a_mute_site_is_cut_at_the_deadline_when_the_quorum_is_there(void)
+{
+    struct river_config config = plain;
+    config.quorum = 2;
+    config.deadline_ms = 1000;
+    config.rounds = 2;
+    struct river *river = river_open(&config);
+    river_mute(river, "site-3", true);
+    finish(river);
+}
+
+static void without_quorum_the_job_fails_and_names_who_is_missing(void)
+{
+    struct river_config config = plain;
+    struct digest digest;
+    enum outcome outcome;
+    char reason[256] = "";
+    config.deadline_ms = 1000;
+    struct river *river = river_open(&config);
+    river_mute(river, "site-3", true);
+    CHECK(river_await_end(river, &outcome, reason, &digest));
+    CHECK_EQUAL(outcome, OUTCOME_FAILED);
+    CHECK(strstr(reason, "site-3") != NULL);
+    river_close(river);
+}
+
+static void repeated_and_hidden_records_change_nothing(void)
+{
+    struct river_config config = plain;
+    struct digest expected = undisturbed(&config);
+    config.faults =
+        (struct memory_faults){.repeat_per_million = 100000, .full_per_million = 100000, .hide_per_million = 100000};
+    config.n_aggregators = 2;
+    struct digest digest = undisturbed(&config);
+    CHECK(digest_equal(&digest, &expected));
+}
+
+TEST_MAIN("river", TEST(one_two_and_three_aggregators_give_the_same_model),
+          TEST(chunk_size_does_not_change_how_a_job_ends), TEST(diff_updates_and_full_updates_come_to_the_same_rounds),
+          TEST(a_killed_aggregator_folds_again_from_the_log), TEST(a_killed_server_reads_the_log_and_goes_on),
+          TEST(a_killed_site_trains_again_and_the_model_is_the_same),
+          TEST(a_mute_site_is_cut_at_the_deadline_when_the_quorum_is_there),
+          TEST(without_quorum_the_job_fails_and_names_who_is_missing), TEST(repeated_and_hidden_records_change_nothing))
