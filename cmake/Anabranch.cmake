@@ -15,7 +15,7 @@ option(ANB_FUZZ "Build the fuzz targets (clang)" OFF)
 
 add_compile_definitions(_GNU_SOURCE ANB_VERSION="${PROJECT_VERSION}")
 add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings
-                    -Wvla -Wformat=2 -ffp-contract=off -fno-strict-aliasing)
+                    -Wvla -Wformat=2 -Wno-format-zero-length -ffp-contract=off -fno-strict-aliasing)
 if(ANB_WERROR)
   add_compile_options(-Werror)
 endif()

@@ -58,7 +58,7 @@ static struct arena_block *block_with_room(struct arena *arena, size_t size)
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
-    if (size > SIZE_MAX - ALIGNMENT) return NULL;
+    if (size > PTRDIFF_MAX / 2) return NULL; /* no sum below can overflow */
     size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (size > arena->ceiling - arena->used) return NULL;
     struct arena_block *block = block_with_room(arena, size);

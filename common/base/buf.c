@@ -21,7 +21,7 @@ bool slice_equal(struct slice a, struct slice b)
 
 void buf_init(struct buf *buf, size_t ceiling_bytes)
 {
-    *buf = (struct buf){.ceiling = ceiling_bytes};
+    *buf = (struct buf){.ceiling = ceiling_bytes < PTRDIFF_MAX / 2 ? ceiling_bytes : PTRDIFF_MAX / 2};
 }
 
 void buf_fini(struct buf *buf)
@@ -38,12 +38,13 @@ void buf_clear(struct buf *buf)
 enum anb_status buf_reserve(struct buf *buf, size_t more_bytes, struct anb_error *err)
 {
     if (more_bytes > buf->ceiling - buf->size)
-        return anb_fail(err, ANB_TOO_LARGE, "%zu bytes are more than the ceiling of %zu", buf->size + more_bytes,
-                        buf->ceiling);
+        return anb_fail(err, ANB_TOO_LARGE, "%zu bytes behind %zu are more than the ceiling of %zu", more_bytes,
+                        buf->size, buf->ceiling);
     size_t wanted = buf->size + more_bytes + 1; /* one for the NUL of buf_text */
     if (wanted <= buf->capacity) return ANB_OK;
     size_t capacity = buf->capacity ? buf->capacity : 64;
     while (capacity < wanted) capacity *= 2;
+    if (capacity > buf->ceiling + 1) capacity = buf->ceiling + 1;
     unsigned char *data = realloc(buf->data, capacity);
     if (!data) return anb_fail(err, ANB_NO_MEMORY, "no memory for %zu bytes", capacity);
     buf->data = data;

@@ -2,14 +2,15 @@
  *
  * Job files, configuration, REST bodies and the agent's socket all speak through it, so the two parsers' libraries
  * (libyaml, jansson) stay in this folder. YAML aliases, tags, several documents and duplicate keys are refused; so are
- * texts deeper than 32 levels or with more than `DOC_MAX_NODES` parts. A job file in JSON is read by the YAML parser,
- * too: that keeps the lines. One thread at a time; a `struct doc` is freed with its root. */
+ * texts deeper than 32 levels, with more than `DOC_MAX_NODES` parts or (YAML) `DOC_MAX_KEYS` keys in a map. A job file
+ * in JSON is read by the YAML parser, too: that keeps the lines. One thread at a time; a `struct doc` is freed with its
+ * root. */
 #ifndef ANB_BASE_DOC_H
 #define ANB_BASE_DOC_H
 
 #include "base/buf.h"
 
-enum { DOC_MAX_DEPTH = 32, DOC_MAX_NODES = 200000 };
+enum { DOC_MAX_DEPTH = 32, DOC_MAX_NODES = 200000, DOC_MAX_KEYS = 4096 };
 
 enum doc_kind { DOC_NULL, DOC_BOOL, DOC_INT, DOC_REAL, DOC_TEXT, DOC_LIST, DOC_MAP };
 

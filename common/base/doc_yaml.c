@@ -2,6 +2,7 @@
 #include "base/doc_private.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -49,7 +50,7 @@ static void resolve_plain(struct doc *doc, const char *text)
             return;
         }
         double real = strtod(text, &end);
-        if (!*end) {
+        if (!*end && isfinite(real)) {
             doc->kind = DOC_REAL;
             doc->is.real = real;
             return;
@@ -58,15 +59,22 @@ static void resolve_plain(struct doc *doc, const char *text)
     doc->kind = DOC_TEXT;
 }
 
-static enum anb_status read_scalar(struct reader *reader, yaml_event_t *event, struct doc *doc)
+static enum anb_status check_scalar(struct reader *reader, const yaml_event_t *event)
 {
-    const char *text = (const char *)event->data.scalar.value;
-    if (strlen(text) != event->data.scalar.length)
+    if (strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
         return anb_fail(reader->err, ANB_INVALID, "%s:%d: a text has a NUL character in it", reader->name,
                         line_of(event));
     if (event->data.scalar.tag)
         return anb_fail(reader->err, ANB_INVALID, "%s:%d: tags (%s) are not known here", reader->name, line_of(event),
                         event->data.scalar.tag);
+    return ANB_OK;
+}
+
+static enum anb_status read_scalar(struct reader *reader, const yaml_event_t *event, struct doc *doc)
+{
+    const char *text = (const char *)event->data.scalar.value;
+    enum anb_status status = check_scalar(reader, event);
+    if (status != ANB_OK) return status;
     doc->kind = DOC_NULL;
     if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
         resolve_plain(doc, text);
@@ -100,6 +108,11 @@ static enum anb_status check_key(struct reader *reader, const yaml_event_t *even
 {
     if (event->type != YAML_SCALAR_EVENT)
         return anb_fail(reader->err, ANB_INVALID, "%s:%d: a key must be a text", reader->name, line_of(event));
+    if (doc_size(map) == DOC_MAX_KEYS)
+        return anb_fail(reader->err, ANB_TOO_LARGE, "%s:%d: more than %d keys in one map", reader->name, line_of(event),
+                        DOC_MAX_KEYS);
+    enum anb_status status = check_scalar(reader, event);
+    if (status != ANB_OK) return status;
     const char *key = (const char *)event->data.scalar.value;
     const struct doc *other = doc_get(map, key);
     if (other)

@@ -20,10 +20,9 @@ static enum anb_status read_descriptor(int fd, const char *path, struct buf *out
         if (got < 0) return anb_fail_errno(err, errno, "cannot read %s", path);
         if (got == 0) return ANB_OK;
         enum anb_status status = buf_append(out, slice_of(part, (size_t)got), err);
-        if (status != ANB_OK) {
-            anb_error_prefix(err, "%s: ", path);
-            return status;
-        }
+        if (status == ANB_OK) continue;
+        anb_error_prefix(err, "%s: ", path);
+        return status;
     }
 }
 
@@ -31,7 +30,9 @@ enum anb_status file_read(const char *path, struct buf *out, struct anb_error *e
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return anb_fail_errno(err, errno, "cannot open %s", path);
+    size_t before = out->size;
     enum anb_status status = read_descriptor(fd, path, out, err);
+    if (status != ANB_OK) out->size = before;
     close(fd);
     return status;
 }
@@ -65,9 +66,17 @@ enum anb_status file_write(const char *path, struct slice bytes, struct anb_erro
     return status;
 }
 
+static enum anb_status check_folder(const char *path, struct anb_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) return anb_fail_errno(err, errno, "cannot look at %s", path);
+    return S_ISDIR(info.st_mode) ? ANB_OK : anb_fail(err, ANB_EXISTS, "%s is there, but no folder", path);
+}
+
 enum anb_status file_make_folders(const char *path, struct anb_error *err)
 {
     char part[PATH_BYTES];
+    if (!*path) return anb_fail(err, ANB_INVALID, "a folder without a name cannot be made");
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
         return anb_fail(err, ANB_INVALID, "path too long: %.200s", path);
     for (char *slash = part + 1;; slash++) {
@@ -75,7 +84,7 @@ enum anb_status file_make_folders(const char *path, struct anb_error *err)
         char was = *slash;
         *slash = 0;
         if (mkdir(part, 0700) != 0 && errno != EEXIST) return anb_fail_errno(err, errno, "cannot make folder %s", part);
-        if (!was) return ANB_OK;
+        if (!was) return check_folder(path, err);
         *slash = was;
     }
 }

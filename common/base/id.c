@@ -28,7 +28,9 @@ enum anb_status name_check(const char *what, const char *name, struct anb_error 
 
 enum anb_status id_random(struct id *id, struct anb_error *err)
 {
-    ssize_t got = getrandom(id->bytes, ID_BYTES, 0);
+    ssize_t got;
+    do got = getrandom(id->bytes, ID_BYTES, 0);
+    while (got < 0 && errno == EINTR);
     if (got != ID_BYTES) return anb_fail_errno(err, got < 0 ? errno : EIO, "cannot draw random bytes");
     return ANB_OK;
 }
@@ -61,22 +63,18 @@ const char *hex_encode(const void *bytes, size_t size, char *text)
     return text;
 }
 
+/* Of a hexadecimal digit. */
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
+    return (c | 0x20) - 'a' + 10;
 }
 
 bool hex_decode(const char *text, void *bytes, size_t size)
 {
-    if (strlen(text) != 2 * size) return false;
     unsigned char *out = bytes;
-    for (size_t i = 0; i < size; i++) {
-        int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
-        if (high < 0 || low < 0) return false;
-        out[i] = (unsigned char)(high << 4 | low);
-    }
+    if (strlen(text) != 2 * size || strspn(text, "0123456789abcdefABCDEF") != 2 * size) return false;
+    for (size_t i = 0; i < size; i++)
+        out[i] = (unsigned char)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
     return true;
 }

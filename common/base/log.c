@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,19 +81,22 @@ static void put_value(struct line *line, const char *value)
 static bool print_one(char *value, size_t size, const char *directive, va_list *args)
 {
     char conversion = directive[strlen(directive) - 1];
+    const char *point = strchr(directive, '.');
     if (conversion == 's') {
         const char *text = va_arg(*args, const char *);
         snprintf(value, size, "%s", text ? text : "");
-    } else if (strstr(directive, "ll"))
+    } else if (strcmp(directive, "%llu") == 0)
+        snprintf(value, size, "%llu", va_arg(*args, unsigned long long));
+    else if (strcmp(directive, "%lld") == 0)
         snprintf(value, size, "%lld", va_arg(*args, long long));
-    else if (strchr(directive, 'z'))
+    else if (strcmp(directive, "%zu") == 0)
         snprintf(value, size, "%zu", va_arg(*args, size_t));
     else if (conversion == 'd')
         snprintf(value, size, "%d", va_arg(*args, int));
     else if (conversion == 'u')
         snprintf(value, size, "%u", va_arg(*args, unsigned));
     else if (conversion == 'f')
-        snprintf(value, size, "%.6g", va_arg(*args, double));
+        snprintf(value, size, "%.*f", point ? atoi(point + 1) : 6, va_arg(*args, double));
     else
         return false;
     return true;

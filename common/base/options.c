@@ -74,9 +74,10 @@ static enum anb_status set_value(const struct option_entry *entry, const char *w
 
 static enum anb_status set_defaults(const struct option_table *table, void *settings, struct anb_error *err)
 {
+    for (size_t i = 0; i < table->n_entries; i++)
+        if (table->entries[i].kind == OPTION_TEXT) *(char **)place_of(&table->entries[i], settings) = NULL;
     for (size_t i = 0; i < table->n_entries; i++) {
         const struct option_entry *entry = &table->entries[i];
-        if (entry->kind == OPTION_TEXT) *(char **)place_of(entry, settings) = NULL;
         if (!entry->default_text) continue;
         enum anb_status status = set_value(entry, "default", entry->default_text, settings, err);
         if (status != ANB_OK) return status;
