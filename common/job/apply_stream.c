@@ -268,7 +268,7 @@ static enum anb_status open_model(struct apply *apply, struct job_state *job, st
 enum anb_status apply_stream_opened(struct apply *apply, const struct stream_opened *record)
 {
     struct job_state *job;
-    uint64_t partitions;
+    uint64_t partitions = 0;
     bool begins = record->round == -1 && (record->purpose == PURPOSE_MODEL || record->purpose == PURPOSE_BUNDLE);
     enum anb_status status = check_stream(apply, record, &partitions);
     if (status != ANB_OK) return status;

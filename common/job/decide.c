@@ -1,6 +1,8 @@
 /* What the leader should do next: at most one step for each job, from the state and the time alone. */
 #include "job/decide_private.h"
 
+#include "wire/wire.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -79,7 +81,7 @@ struct record *decide_record(struct decide *decide, enum record_kind kind)
 {
     struct record *record = &decide->records[decide->n_records++];
     record->kind = kind;
-    record->is.node_up.head.epoch = decide->federation->epoch; /* every record begins with its head */
+    record_head(record)->epoch = decide->federation->epoch;
     return record;
 }
 

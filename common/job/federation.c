@@ -1,6 +1,8 @@
 /* The state's tables: making, finding, forgetting; and the way of a record to its handler. */
 #include "job/federation_private.h"
 
+#include "wire/wire.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,9 +303,9 @@ enum anb_status federation_apply(struct federation *federation, const struct rec
                                  int64_t now_ms, struct anb_error *err)
 {
     struct apply apply = {.federation = federation, .offset = offset, .now_ms = now_ms, .err = err};
-    if (record->kind == RECORD_CHUNK)
+    apply.head = record_head_const(record);
+    if (!apply.head)
         return refuse(&apply, REFUSAL_NOT_CONTROL, ANB_INVALID, "a chunk does not belong in the control log");
-    apply.head = &record->is.node_up.head; /* every other record begins with it */
     enum anb_status status = check_name(&apply);
     if (status != ANB_OK) return status;
     apply.node = node_find(federation, apply.head->node);
