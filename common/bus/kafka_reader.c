@@ -1,0 +1,273 @@
+/* Reading: one consumer for each reader, and for each cursor a partition with a queue of its own.
+ *
+ * This is librdkafka's simple consumer (rd_kafka_consume_start_queue), not `assign`: it has no group, so it asks for no
+ * coordinator and needs no right on a group; starting and stopping one partition does not touch the others, while
+ * every incremental_assign passes through the group machinery of all. A seek stops the partition and starts it on a
+ * fresh queue: nothing fetched for the old place can come out of it.
+ *
+ * The stall: when its queues are full, librdkafka before 2.2 sleeps up to 1 s and is not woken by a consumer that
+ * empties them. Asking for the watermarks of the awaited partition wakes the thread of that partition's leader. So a
+ * wait that follows closely on a message asks after 2, 8, 32 and 128 ms. From 2.2 on fetch.queue.backoff.ms does it. */
+#include "bus/kafka_private.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+enum {
+    ASK_MS = 5000,       /* for the broker to tell about a topic when its first cursor opens */
+    NUDGE_FIRST_MS = 2,  /* first wait before a nudge; then four times as long, */
+    NUDGE_LAST_MS = 128, /* up to this */
+    STALL_MS = 2000,     /* so long after a message a stall may last; later waits are true ones */
+    NUDGE_TIMEOUT_MS = 500,
+};
+
+static const struct kafka_setting common_settings[] = {
+    {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"}, /* a record that is gone must be told, not skipped */
+    {"isolation.level", "read_uncommitted"}, {"allow.auto.create.topics", "false"},
+    {"fetch.error.backoff.ms", "50"},        {NULL, NULL},
+};
+
+/* A fetch that waits for records holds back the partitions added meanwhile, so it waits shortly. */
+static const struct kafka_setting prompt_settings[] = {
+    {"fetch.wait.max.ms", "10"},
+    {"fetch.max.bytes", "4194304"},
+    {"queued.max.messages.kbytes", "1024"},
+    {"queued.min.messages", "10000"},
+    {NULL, NULL},
+};
+
+/* One record of 960 KiB in each answer for a partition and at most one answer waiting: what keeps the memory flat. */
+static const struct kafka_setting bulk_settings[] = {
+    {"fetch.wait.max.ms", "5"},
+    {"queued.max.messages.kbytes", "1"},
+    {"queued.min.messages", "1"},
+    {"fetch.message.max.bytes", "983600"},
+    {"fetch.max.bytes", "4194304"},
+    {"check.crcs", "false"}, /* the chunks' own tags prove more */
+    {NULL, NULL},
+};
+
+struct kafka_reader {
+    struct bus_reader base;
+    rd_kafka_t *consumer;
+    struct kafka_topic *topics;
+    bool needs_nudges;
+};
+
+struct kafka_cursor {
+    struct bus_cursor base;
+    struct kafka_topic *topic;
+    int32_t partition;
+    rd_kafka_queue_t *queue;
+    enum anb_status stopped; /* OK, or why nothing more comes until a seek */
+    int64_t last_message_ms;
+    int64_t next_nudge_ms, nudge_wait_ms;
+};
+
+/* -- readers ------------------------------------------------------------------------------------------------------ */
+
+static int merge_settings(struct kafka_setting *into, const struct kafka_setting *from, int n)
+{
+    for (; from->name; from++) into[n++] = *from;
+    return n;
+}
+
+enum anb_status kafka_reader_open(struct bus *bus, enum bus_profile profile, struct bus_reader **reader,
+                                  struct anb_error *err)
+{
+    struct kafka_reader *opened = calloc(1, sizeof *opened);
+    if (!opened) return bus_no_memory(err, "a reader");
+    opened->needs_nudges = rd_kafka_version() < 0x02020000;
+    struct kafka_setting settings[24] = {{NULL, NULL}};
+    int n = merge_settings(settings, common_settings, 0);
+    n = merge_settings(settings, profile == BUS_BULK ? bulk_settings : prompt_settings, n);
+    if (!opened->needs_nudges) settings[n] = (struct kafka_setting){"fetch.queue.backoff.ms", "1"};
+    opened->base.ops = bus->ops;
+    opened->consumer = kafka_client_new((struct kafka_bus *)bus, RD_KAFKA_CONSUMER, settings, NULL, err);
+    if (!opened->consumer) {
+        free(opened);
+        return ANB_INVALID;
+    }
+    *reader = &opened->base;
+    return ANB_OK;
+}
+
+void kafka_reader_close(struct bus_reader *base)
+{
+    struct kafka_reader *reader = (struct kafka_reader *)base;
+    kafka_topics_free(&reader->topics);
+    rd_kafka_destroy(reader->consumer);
+    free(reader);
+}
+
+/* -- opening, seeking, closing ------------------------------------------------------------------------------------ */
+
+/* Also makes the partition's leader known, so that the first fetch goes out at once. */
+static enum anb_status check_partition(struct kafka_reader *reader, struct kafka_topic *topic, int32_t partition,
+                                       struct anb_error *err)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (partition < topic->n_partitions) return ANB_OK;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(reader->consumer, 0, topic->handle, &metadata, ASK_MS);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        error = metadata->topics[0].err;
+        topic->n_partitions = metadata->topics[0].partition_cnt;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && partition >= topic->n_partitions)
+        error = RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return ANB_OK;
+    return kafka_fail(err, error, "cannot read", topic->name, partition);
+}
+
+static enum anb_status start(struct kafka_cursor *cursor, rd_kafka_t *consumer, int64_t offset, struct anb_error *err)
+{
+    cursor->queue = rd_kafka_queue_new(consumer);
+    if (rd_kafka_consume_start_queue(cursor->topic->handle, cursor->partition, offset, cursor->queue) != 0) {
+        rd_kafka_resp_err_t error = rd_kafka_last_error();
+        rd_kafka_queue_destroy(cursor->queue);
+        cursor->queue = NULL;
+        return kafka_fail(err, error, "cannot start reading", cursor->topic->name, cursor->partition);
+    }
+    cursor->stopped = ANB_OK;
+    cursor->last_message_ms = clock_monotonic_ms();
+    cursor->nudge_wait_ms = NUDGE_FIRST_MS;
+    cursor->next_nudge_ms = cursor->last_message_ms + NUDGE_FIRST_MS;
+    return ANB_OK;
+}
+
+static void stop(struct kafka_cursor *cursor)
+{
+    if (!cursor->queue) return;
+    rd_kafka_consume_stop(cursor->topic->handle, cursor->partition);
+    rd_kafka_queue_destroy(cursor->queue);
+    cursor->queue = NULL;
+}
+
+static bool is_open_already(const struct bus_reader *reader, const struct kafka_topic *topic, int32_t partition)
+{
+    for (const struct bus_cursor *c = reader->cursors; c; c = c->next) {
+        const struct kafka_cursor *cursor = (const struct kafka_cursor *)c;
+        if (cursor->topic == topic && cursor->partition == partition) return true;
+    }
+    return false;
+}
+
+enum anb_status kafka_cursor_open(struct bus_reader *base, const char *name, int32_t partition, int64_t offset,
+                                  struct bus_cursor **cursor, struct anb_error *err)
+{
+    struct kafka_reader *reader = (struct kafka_reader *)base;
+    struct kafka_topic *topic = kafka_topic_get(&reader->topics, reader->consumer, name);
+    if (!topic) return anb_fail(err, ANB_INVALID, "%s: not a topic's name", name);
+    if (is_open_already(base, topic, partition))
+        return anb_fail(err, ANB_EXISTS, "%s[%d]: this reader has a cursor there already", name, partition);
+    enum anb_status status = check_partition(reader, topic, partition, err);
+    if (status != ANB_OK) return status;
+    struct kafka_cursor *opened = calloc(1, sizeof *opened);
+    if (!opened) return bus_no_memory(err, "a cursor");
+    opened->topic = topic;
+    opened->partition = partition;
+    status = start(opened, reader->consumer, offset, err);
+    if (status != ANB_OK) {
+        free(opened);
+        return status;
+    }
+    *cursor = &opened->base;
+    return ANB_OK;
+}
+
+enum anb_status kafka_cursor_seek(struct bus_cursor *base, int64_t offset, struct anb_error *err)
+{
+    struct kafka_cursor *cursor = (struct kafka_cursor *)base;
+    stop(cursor);
+    return start(cursor, ((struct kafka_reader *)base->reader)->consumer, offset, err);
+}
+
+void kafka_cursor_close(struct bus_cursor *base)
+{
+    stop((struct kafka_cursor *)base);
+    free(base);
+}
+
+/* -- messages ----------------------------------------------------------------------------------------------------- */
+
+static void release(void *keep)
+{
+    rd_kafka_message_destroy(keep);
+}
+
+static void nudge_if_due(struct kafka_cursor *cursor, int64_t now_ms)
+{
+    const struct kafka_reader *reader = (const struct kafka_reader *)cursor->base.reader;
+    if (!reader->needs_nudges || now_ms < cursor->next_nudge_ms || now_ms - cursor->last_message_ms > STALL_MS) return;
+    int64_t low, high;
+    rd_kafka_query_watermark_offsets(reader->consumer, cursor->topic->name, cursor->partition, &low, &high,
+                                     NUDGE_TIMEOUT_MS);
+    if (cursor->nudge_wait_ms < NUDGE_LAST_MS) cursor->nudge_wait_ms *= 4;
+    cursor->next_nudge_ms = clock_monotonic_ms() + cursor->nudge_wait_ms;
+}
+
+/* How long to wait before something has to be done: the deadline, or the next nudge. */
+static int64_t wait_ms(const struct kafka_cursor *cursor, int64_t now_ms, int64_t deadline_ms)
+{
+    const struct kafka_reader *reader = (const struct kafka_reader *)cursor->base.reader;
+    int64_t until_ms = deadline_ms;
+    bool nudges = reader->needs_nudges && now_ms - cursor->last_message_ms <= STALL_MS;
+    if (nudges && cursor->next_nudge_ms < until_ms) until_ms = cursor->next_nudge_ms;
+    return until_ms > now_ms ? until_ms - now_ms : 0;
+}
+
+static enum anb_status give(struct kafka_cursor *cursor, rd_kafka_message_t *got, struct bus_message *message)
+{
+    cursor->last_message_ms = clock_monotonic_ms();
+    cursor->nudge_wait_ms = NUDGE_FIRST_MS;
+    cursor->next_nudge_ms = cursor->last_message_ms + NUDGE_FIRST_MS;
+    *message = (struct bus_message){.offset = got->offset,
+                                    .key = slice_of(got->key, got->key_len),
+                                    .value = slice_of(got->payload, got->len),
+                                    .keep = got,
+                                    .release = release};
+    return ANB_OK;
+}
+
+static enum anb_status fail_stopped(const struct kafka_cursor *cursor, struct anb_error *err)
+{
+    return anb_fail(err, cursor->stopped, "%s[%d]: offset %lld is not in the log", cursor->topic->name,
+                    cursor->partition, (long long)cursor->base.position);
+}
+
+/* An event in the partition's queue instead of a record. librdkafka goes on by itself after all but a lost offset. */
+static enum anb_status explain(struct kafka_cursor *cursor, rd_kafka_message_t *got, struct anb_error *err)
+{
+    rd_kafka_resp_err_t error = got->err;
+    rd_kafka_message_destroy(got);
+    if (error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+        cursor->stopped = ANB_NOT_FOUND;
+        return fail_stopped(cursor, err);
+    }
+    enum anb_status status = kafka_status(error);
+    kafka_fail(err, error, "cannot read now", cursor->topic->name, cursor->partition);
+    return status == ANB_DENIED || status == ANB_TOO_LARGE ? status : ANB_UNAVAILABLE;
+}
+
+enum anb_status kafka_cursor_next(struct bus_cursor *base, int64_t timeout_ms, struct bus_message *message,
+                                  struct anb_error *err)
+{
+    struct kafka_cursor *cursor = (struct kafka_cursor *)base;
+    int64_t now_ms = clock_monotonic_ms(), deadline_ms = now_ms + timeout_ms;
+    if (cursor->stopped != ANB_OK) return fail_stopped(cursor, err);
+    if (!cursor->queue)
+        return anb_fail(err, ANB_UNAVAILABLE, "%s: the last seek failed, seek again", cursor->topic->name);
+    for (;;) {
+        rd_kafka_message_t *got = rd_kafka_consume_queue(cursor->queue, (int)wait_ms(cursor, now_ms, deadline_ms));
+        if (got && got->err) return explain(cursor, got, err);
+        if (got && got->offset >= base->position) return give(cursor, got, message);
+        if (got) rd_kafka_message_destroy(got); /* the batch began before the offset that was asked for */
+        now_ms = clock_monotonic_ms();
+        if (!got && now_ms >= deadline_ms)
+            return anb_fail(err, ANB_AGAIN, "%s[%d]: no message yet", cursor->topic->name, cursor->partition);
+        if (!got) nudge_if_due(cursor, now_ms);
+    }
+}
