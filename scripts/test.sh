@@ -67,6 +67,7 @@ test_python() {
     run_check "ruff check" ruff check --quiet .
     run_check "ruff format" ruff format --quiet --check .
     run_check "mypy" mypy
+    prepare "build dev" build dev || return 0
     run_pytest python tests/python
 }
 

@@ -1,0 +1,73 @@
+"""How the tests of the command line run it, and what a server would say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+ID = "0123456789abcdef"
+JOB = f"/v1/jobs/{ID}"
+OK, JOB_FAILED, CANNOT, TIMED_OUT, BAD_INPUT = range(5)
+
+
+def program() -> Path:
+    """The newest build of `anabranch`, or the one in ANABRANCH_BIN."""
+    if folder := os.environ.get("ANABRANCH_BIN"):
+        return Path(folder) / "anabranch"
+    built = [p for preset in ("dev", "release") if (p := ROOT / "build" / preset / "bin" / "anabranch").exists()]
+    assert built, "anabranch is not built: ./run build dev"
+    return max(built, key=lambda p: p.stat().st_mtime)
+
+
+def run(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("ANABRANCH_") and not k.lower().endswith("_proxy")}
+    kept |= {"XDG_STATE_HOME": "/nonexistent"} | environment
+    command = [str(program()), *map(str, words)]
+    return subprocess.run(command, env=kept, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+
+
+def summary(**changes: Any) -> dict[str, Any]:
+    job = {
+        "id": ID,
+        "name": "digits",
+        "phase": "running",
+        "outcome": None,
+        "reason": None,
+        "round": 1,
+        "rounds_total": 3,
+        "sites": ["site-1", "site-2"],
+        "submitted_ms": 1_700_000_000_000,
+        "started_ms": 1_700_000_000_100,
+        "ended_ms": None,
+        "revision": 7,
+    }
+    return job | changes
+
+
+def round_of(
+    number: int, accuracy: float, *, task: str = "train", phase: str = "closed", **changes: Any
+) -> dict[str, Any]:
+    made = {
+        "round": number,
+        "task": task,
+        "phase": phase,
+        "attempt": 0,
+        "opened_ms": 1_700_000_000_000 + 2000 * number,
+        "closed_ms": 1_700_000_001_500 + 2000 * number if phase == "closed" else None,
+        "bytes": 2_621_440,
+        "metrics": {"accuracy": accuracy},
+        "counted": ["site-1", "site-2"],
+        "excluded": [],
+        "sites": [
+            {"site": s, "phase": "closed", "weight": 1, "metrics": {}, "reason": None} for s in ("site-1", "site-2")
+        ],
+        "shares": [],
+    }
+    return made | changes
+
+
+def ended(outcome: str = "completed", **changes: Any) -> dict[str, Any]:
+    return summary(phase="ended", outcome=outcome, ended_ms=1_700_000_012_300, round=3, revision=9, **changes)
