@@ -55,7 +55,7 @@ static enum anb_status walk_boolean(struct walk *walk)
 
 static enum anb_status walk_bytes(struct walk *walk, struct slice *content)
 {
-    int64_t size;
+    int64_t size = 0;
     enum anb_status status = walk_long(walk, 0, INT64_MAX, &size);
     if (status != ANB_OK) return status;
     if ((uint64_t)size > walk->rest.size)
@@ -111,7 +111,7 @@ static enum anb_status walk_array(struct walk *walk, const struct wire_type *ite
 {
     const char *field = walk->field;
     for (;;) {
-        int64_t count, block_bytes;
+        int64_t count = 0, block_bytes;
         enum anb_status status = walk_block_head(walk, &count, &block_bytes);
         if (status != ANB_OK || count == 0) return status;
         size_t before = walk->rest.size;
