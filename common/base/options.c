@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_BYTES = 96, CONFIG_BYTES = 1 << 20, MAX_OPTIONS = 64 };
+enum { NAME_BYTES = 96, CONFIG_BYTES = 1 << 20, PAGE_BYTES = 1 << 20, MAX_OPTIONS = 64 };
 
 static void *place_of(const struct option_entry *entry, void *settings)
 {
@@ -181,56 +181,6 @@ static enum anb_status set_from_words(const struct option_table *table, int argc
     return ANB_OK;
 }
 
-static enum anb_status scan_words(const struct option_table *table, int argc, char **argv, const char **config,
-                                  struct anb_error *err)
-{
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            options_print_help(table);
-            return ANB_CLOSED;
-        }
-        if (strncmp(argv[i], "--config=", 9) == 0) *config = argv[i] + 9;
-        if (strcmp(argv[i], "--config") != 0) continue;
-        if (i + 1 >= argc) return anb_fail(err, ANB_INVALID, "command line: --config needs a file");
-        *config = argv[i + 1];
-    }
-    return ANB_OK;
-}
-
-static enum anb_status check_given(const struct option_table *table, void *settings, struct anb_error *err)
-{
-    for (size_t i = 0; i < table->n_entries; i++) {
-        const struct option_entry *entry = &table->entries[i];
-        if (entry->kind != OPTION_TEXT || entry->optional || *(char **)place_of(entry, settings)) continue;
-        return anb_fail(err, ANB_INVALID, "--%s is needed: %s", entry->name, entry->sentence);
-    }
-    return ANB_OK;
-}
-
-enum anb_status options_parse(const struct option_table *table, int argc, char **argv, void *settings, int *n_operands,
-                              struct anb_error *err)
-{
-    const char *config = getenv("ANABRANCH_CONFIG");
-    enum anb_status status = set_defaults(table, settings, err);
-    if (status == ANB_OK) status = scan_words(table, argc, argv, &config, err);
-    if (status == ANB_OK && config) status = set_from_file(table, config, settings, err);
-    if (status == ANB_OK) status = set_from_environment(table, settings, err);
-    if (status == ANB_OK) status = set_from_words(table, argc, argv, settings, n_operands, err);
-    if (status == ANB_OK) status = check_given(table, settings, err);
-    if (status != ANB_OK) options_fini(table, settings);
-    return status;
-}
-
-void options_fini(const struct option_table *table, void *settings)
-{
-    for (size_t i = 0; i < table->n_entries; i++) {
-        if (table->entries[i].kind != OPTION_TEXT) continue;
-        char **text = place_of(&table->entries[i], settings);
-        free(*text);
-        *text = NULL;
-    }
-}
-
 static const char *value_word(const struct option_entry *entry)
 {
     if (entry->kind == OPTION_BOOL) return "";
@@ -276,6 +226,68 @@ enum anb_status options_markdown(const struct option_table *table, struct buf *o
         status = markdown_row(&table->entries[i], out, err);
     if (status == ANB_OK) status = buf_append_text(out, "\n", err);
     return status;
+}
+
+/* For the page in docs/. CLOSED once printed. */
+static enum anb_status print_markdown(const struct option_table *table, struct anb_error *err)
+{
+    struct buf page;
+    buf_init(&page, PAGE_BYTES);
+    enum anb_status status = options_markdown(table, &page, err);
+    if (status == ANB_OK) fwrite(page.data, 1, page.size, stdout);
+    buf_fini(&page);
+    return status == ANB_OK ? ANB_CLOSED : status;
+}
+
+static enum anb_status scan_words(const struct option_table *table, int argc, char **argv, const char **config,
+                                  struct anb_error *err)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            options_print_help(table);
+            return ANB_CLOSED;
+        }
+        if (strcmp(argv[i], "--help-markdown") == 0) return print_markdown(table, err);
+        if (strncmp(argv[i], "--config=", 9) == 0) *config = argv[i] + 9;
+        if (strcmp(argv[i], "--config") != 0) continue;
+        if (i + 1 >= argc) return anb_fail(err, ANB_INVALID, "command line: --config needs a file");
+        *config = argv[i + 1];
+    }
+    return ANB_OK;
+}
+
+static enum anb_status check_given(const struct option_table *table, void *settings, struct anb_error *err)
+{
+    for (size_t i = 0; i < table->n_entries; i++) {
+        const struct option_entry *entry = &table->entries[i];
+        if (entry->kind != OPTION_TEXT || entry->optional || *(char **)place_of(entry, settings)) continue;
+        return anb_fail(err, ANB_INVALID, "--%s is needed: %s", entry->name, entry->sentence);
+    }
+    return ANB_OK;
+}
+
+enum anb_status options_parse(const struct option_table *table, int argc, char **argv, void *settings, int *n_operands,
+                              struct anb_error *err)
+{
+    const char *config = getenv("ANABRANCH_CONFIG");
+    enum anb_status status = set_defaults(table, settings, err);
+    if (status == ANB_OK) status = scan_words(table, argc, argv, &config, err);
+    if (status == ANB_OK && config) status = set_from_file(table, config, settings, err);
+    if (status == ANB_OK) status = set_from_environment(table, settings, err);
+    if (status == ANB_OK) status = set_from_words(table, argc, argv, settings, n_operands, err);
+    if (status == ANB_OK) status = check_given(table, settings, err);
+    if (status != ANB_OK) options_fini(table, settings);
+    return status;
+}
+
+void options_fini(const struct option_table *table, void *settings)
+{
+    for (size_t i = 0; i < table->n_entries; i++) {
+        if (table->entries[i].kind != OPTION_TEXT) continue;
+        char **text = place_of(&table->entries[i], settings);
+        free(*text);
+        *text = NULL;
+    }
 }
 
 static size_t least_of(size_t a, size_t b, size_t c)

@@ -7,9 +7,8 @@
  *     };
  *
  * Later sources win: default, configuration file (YAML, --config FILE), environment (ANABRANCH_ and the name in
- * capitals,
- * - becomes _), command line (--name VALUE, --name=VALUE, --flag). An unknown name is an error with the nearest known
- * one. */
+ * capitals, - becomes _), command line (--name VALUE, --name=VALUE, --flag). An unknown name is an error with the
+ * nearest known one. */
 #ifndef ANB_BASE_OPTIONS_H
 #define ANB_BASE_OPTIONS_H
 
@@ -54,8 +53,8 @@ struct option_table {
     }
 
 /* Fill `settings` from all sources; argv[0] is skipped. Operands stay in argv, moved to the front:
- * argv[1..*n_operands]. CLOSED when --help was asked for and printed. Texts are owned by `settings`: options_fini frees
- * them. */
+ * argv[1..*n_operands]. CLOSED when --help (or --help-markdown, for docs/) was asked for and printed. Texts are owned
+ * by `settings`: options_fini frees them. */
 enum anb_status options_parse(const struct option_table *table, int argc, char **argv, void *settings, int *n_operands,
                               struct anb_error *err);
 void options_fini(const struct option_table *table, void *settings);

@@ -119,7 +119,7 @@ static void a_state_is_read_back_as_it_was_saved(void)
     CHECK_STATUS(dev_state_load(test_folder(), &again, &test_error), ANB_NOT_FOUND);
 }
 
-TEST_MAIN("cli dev", TEST(a_process_that_was_not_recorded_never_runs),
+TEST_MAIN("cli-dev", TEST(a_process_that_was_not_recorded_never_runs),
           TEST(another_process_with_the_same_number_is_not_touched), TEST(nobody_is_not_alive_and_not_signalled),
           TEST(a_process_that_ignores_the_signal_is_killed_with_its_children),
           TEST(a_program_that_is_not_there_is_named), TEST(a_damaged_state_file_is_an_error),

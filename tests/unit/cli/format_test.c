@@ -67,6 +67,6 @@ static void width_counts_characters_not_bytes(void)
     CHECK_EQUAL(format_width("Z\xc3\xbcrich"), 6);
 }
 
-TEST_MAIN("cli format", TEST(bytes_have_the_unit_that_keeps_them_short), TEST(durations_lose_digits_as_they_grow),
+TEST_MAIN("cli-format", TEST(bytes_have_the_unit_that_keeps_them_short), TEST(durations_lose_digits_as_they_grow),
           TEST(metrics_have_four_digits), TEST(control_characters_of_both_sets_become_question_marks),
           TEST(width_counts_characters_not_bytes))

@@ -59,6 +59,6 @@ static void the_state_is_the_outcome_once_the_job_has_ended(void)
     doc_free(running), doc_free(done), doc_free(failed);
 }
 
-TEST_MAIN("cli job", TEST(what_is_not_hexadecimal_or_too_long_is_no_id),
+TEST_MAIN("cli-job", TEST(what_is_not_hexadecimal_or_too_long_is_no_id),
           TEST(a_beginning_that_no_job_or_several_jobs_have_is_refused),
           TEST(an_id_of_the_server_that_is_none_is_not_used), TEST(the_state_is_the_outcome_once_the_job_has_ended))

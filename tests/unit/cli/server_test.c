@@ -47,5 +47,5 @@ static void only_this_machine_is_loopback(void)
     CHECK(!server_is_loopback("http://10.0.0.1:8500"));
 }
 
-TEST_MAIN("cli server", TEST(what_is_no_address_is_refused), TEST(an_address_gets_its_scheme_and_loses_its_slashes),
+TEST_MAIN("cli-server", TEST(what_is_no_address_is_refused), TEST(an_address_gets_its_scheme_and_loses_its_slashes),
           TEST(without_an_address_it_is_port_8500_of_this_machine), TEST(only_this_machine_is_loopback))

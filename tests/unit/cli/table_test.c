@@ -119,7 +119,7 @@ static void foreign_text_cannot_break_the_lines(void)
     buf_fini(&out);
 }
 
-TEST_MAIN("cli table", TEST(more_columns_than_there_is_room_for_are_an_error),
+TEST_MAIN("cli-table", TEST(more_columns_than_there_is_room_for_are_an_error),
           TEST(a_column_after_the_first_cell_is_an_error), TEST(a_table_longer_than_the_ceiling_is_an_error),
           TEST(columns_are_aligned_left_and_right_and_lines_have_no_blanks_at_their_end),
           TEST(a_group_heading_stands_over_its_first_column), TEST(colours_do_not_count_as_width_and_can_be_left_out),
