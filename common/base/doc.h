@@ -1,10 +1,10 @@
 /* A small document: what YAML and JSON texts say, with the line of each part.
  *
  * Job files, configuration, REST bodies and the agent's socket all speak through it, so the two parsers' libraries
- * (libyaml, jansson) stay in this folder. YAML aliases, tags, several documents and duplicate keys are refused; so are
- * texts deeper than 32 levels, with more than `DOC_MAX_NODES` parts or (YAML) `DOC_MAX_KEYS` keys in a map. A job file
- * in JSON is read by the YAML parser, too: that keeps the lines. One thread at a time; a `struct doc` is freed with its
- * root. */
+ * (libyaml, jansson) stay in this folder. YAML aliases, tags, directives, several documents and duplicate keys are
+ * refused; so are texts deeper than 32 levels, with more than `DOC_MAX_NODES` parts or (YAML) `DOC_MAX_KEYS` keys in a
+ * map. A job file in JSON is read by the YAML parser, too: that keeps the lines. One thread at a time; a `struct doc`
+ * is freed with its root. */
 #ifndef ANB_BASE_DOC_H
 #define ANB_BASE_DOC_H
 

@@ -124,9 +124,10 @@ enum anb_status doc_write_json(const struct doc *doc, bool pretty, struct buf *o
 {
     json_t *json = to_json(doc);
     if (!json) return anb_fail(err, ANB_INVALID, "cannot write JSON: a text is not UTF-8, or no memory");
-    size_t flags = JSON_ENCODE_ANY | (pretty ? JSON_INDENT(2) : JSON_COMPACT);
+    size_t flags = JSON_ENCODE_ANY | (pretty ? JSON_INDENT(2) : JSON_COMPACT), before = out->size;
     int failed = json_dump_callback(json, append_bytes, out, flags);
     json_decref(json);
-    if (failed) return anb_fail(err, ANB_TOO_LARGE, "JSON text is longer than %zu bytes", out->ceiling);
-    return ANB_OK;
+    if (!failed) return ANB_OK;
+    out->size = before;
+    return anb_fail(err, ANB_TOO_LARGE, "JSON text is longer than %zu bytes", out->ceiling - before);
 }
