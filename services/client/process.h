@@ -1,0 +1,37 @@
+/* A trainer's process: started in its own process group, it dies with this process; what it prints comes line by line.
+ * The loop's thread only; callbacks run there. */
+#ifndef ANB_CLIENT_PROCESS_H
+#define ANB_CLIENT_PROCESS_H
+
+#include "base/status.h"
+#include "lines.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <uv.h>
+
+struct process;
+
+struct process_config {
+    const char *const *command;     /* NULL at the end; looked up in this process's PATH */
+    const char *const *environment; /* NULL at the end; all it gets */
+    const char *folder;
+    /* A line of "stdout" or "stderr"; then, once, the wait status. In `ended` the process may be freed. */
+    void (*line)(void *context, const char *source, const char *text);
+    void (*ended)(void *context, int wait_status);
+    void *context;
+};
+
+/* The caller's thread must live as long as the process: Linux kills the child when the thread that made it ends. */
+enum anb_status process_start(uv_loop_t *loop, const struct process_config *config, struct process **process,
+                              struct anb_error *err);
+pid_t process_id(const struct process *process);
+void process_signal(struct process *process, int number); /* to the whole group */
+const char *process_last_line(const struct process *process); /* "" when it printed nothing */
+/* Kills the group if it still runs, without a further callback. NULL is fine. */
+void process_free(struct process *process);
+
+/* "exit status 3", "killed by signal 9 (Killed)" */
+const char *process_status_text(int wait_status, char text[64]);
+
+#endif

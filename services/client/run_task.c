@@ -1,0 +1,167 @@
+/* The task of a round: due, given to the trainer, its result sent; or given up with a reason that the log keeps. */
+#include "run_private.h"
+
+#include "base/log.h"
+#include "update.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void run_task_give_up(struct run *run, const char *format, ...)
+{
+    struct run_task *task = &run->task;
+    if (task->state == TASK_NONE || task->state == TASK_LOST) return;
+    va_list values;
+    va_start(values, format);
+    vsnprintf(task->reason, sizeof task->reason, format, values);
+    va_end(values);
+    task->state = TASK_LOST;
+    run_say(run, "round %d is given up: %s", task->round, task->reason);
+}
+
+/* The log learns why; tried again at the next turn when the broker is away. */
+static void tell_reason(struct run *run)
+{
+    struct run_task *task = &run->task;
+    struct anb_error err;
+    if (task->state != TASK_LOST || !*task->reason) return;
+    struct record record = {
+        .kind = RECORD_STREAM_ABANDONED,
+        .is.stream_abandoned = {.job = run->job, .round = task->round, .gives_up = true, .reason = task->reason}};
+    if (node_append(run->site->node, &record, false, &err) == ANB_OK)
+        *task->reason = '\0';
+    else
+        log_event(LOG_WARN, "not-appended", "job=%s reason=%s", run->job, err.text);
+}
+
+static void begin(struct run *run, const struct duty *duty)
+{
+    if (!upload_is_idle(run->upload)) return; /* of the last round, cancelled: next turn */
+    upload_drop(run->upload);
+    run->resend_ms = 0;
+    run->task = (struct run_task){.state = TASK_DUE,
+                                  .round = duty->round,
+                                  .attempt = duty->attempt,
+                                  .task = duty->task,
+                                  .base = duty->base};
+    snprintf(run->task.id, sizeof run->task.id, "%d-%s", duty->round, task_words[duty->task]);
+}
+
+/* The log asks for it no more. A result that is on its way has been closed, or is in vain: the state says the same. */
+static void let_go(struct run *run)
+{
+    enum task_state state = run->task.state;
+    if (state == TASK_SENDING) upload_cancel(run->upload);
+    if (state == TASK_DUE || state == TASK_GIVEN)
+        log_event(LOG_INFO, "task-lost", "job=%s round=%d", run->job, run->task.round);
+    run->task.state = state == TASK_NONE ? TASK_NONE : TASK_LOST;
+}
+
+static void send(struct run *run)
+{
+    struct upload_order order = {.job = run->job,
+                                 .round = run->task.round,
+                                 .attempt = run->task.attempt,
+                                 .base = run->task.base};
+    run->resend_ms = 0;
+    upload_start(run->upload, &order);
+}
+
+void run_task_step(struct run *run, const struct duty *duty, bool settled)
+{
+    struct run_task *task = &run->task;
+    if (duty->kind != DUTY_TASK || duty->round != task->round) {
+        let_go(run);
+        if (duty->kind == DUTY_TASK) begin(run, duty);
+    } else if (task->state == TASK_SENT && settled) {
+        run_task_give_up(run, "the control log does not take the result of round %d", task->round);
+    } else {
+        task->attempt = duty->attempt;
+    }
+    if (task->state == TASK_DUE && *run->broken) run_task_give_up(run, "%s", run->broken);
+    bool again = task->state == TASK_SENDING && run->resend_ms > 0 && run_now_ms(run) >= run->resend_ms;
+    if (again && settled) send(run);
+    tell_reason(run);
+}
+
+enum anb_status run_task_collect(struct run *run, struct anb_error *err)
+{
+    enum anb_status status;
+    struct anb_error why;
+    if (!upload_collect(run->upload, &status, &why) || run->task.state != TASK_SENDING) return ANB_OK;
+    if (status == ANB_OK) {
+        run->task.state = TASK_SENT;
+        upload_drop(run->upload);
+    } else if (status == ANB_FATAL) {
+        return anb_fail(err, ANB_FATAL, "the result of job %s cannot be sent: %s", run->job, why.text);
+    } else if (anb_status_class(status) == ANB_CLASS_RETRY) {
+        run->resend_ms = run_now_ms(run) + RETRY_MS;
+    } else {
+        run_task_give_up(run, "the result cannot be sent: %s", why.text);
+    }
+    return ANB_OK;
+}
+
+/* -- with the trainer -------------------------------------------------------------------------------------------- */
+
+void run_task_offer(struct run *run)
+{
+    struct run_task *task = &run->task;
+    bool is_open = task->state == TASK_DUE || task->state == TASK_GIVEN;
+    if (!run->asked || !is_open || !run_has_model(run) || !link_is_connected(run->link) || run->term_ms) return;
+    const struct message_task message = {task->id, task->task, task->round, run->spec->rounds};
+    struct buf text;
+    buf_init(&text, MESSAGE_MAX_BYTES);
+    run->asked = false;
+    if (message_write_task(&message, &text, NULL) == ANB_OK) {
+        task->state = TASK_GIVEN;
+        strcpy(run->given, task->id);
+        link_send(run->link, buf_slice(&text), run->model.fd);
+    }
+    buf_fini(&text);
+}
+
+static void accept(struct run *run, const char *task, bool late)
+{
+    struct buf text;
+    *run->given = '\0';
+    buf_init(&text, MESSAGE_MAX_BYTES);
+    if (message_write_accepted(task, late, &text, NULL) == ANB_OK) link_send(run->link, buf_slice(&text), -1);
+    buf_fini(&text);
+    if (run->spec->launch == LAUNCH_TASK && !run->ending)
+        run_trainer_wind_down(run, "completed", "the task is done", run->site->grace_ms);
+}
+
+/* Takes *fd when all is well. */
+static enum anb_status keep(struct run *run, const struct message *message, int *fd, struct anb_error *err)
+{
+    struct safetensors file = {0};
+    bool train = run->task.task == TASK_TRAIN;
+    if (train && *fd < 0) return anb_fail(err, ANB_INVALID, "the result of a train task needs a model");
+    if (!train && !message->has_metrics)
+        return anb_fail(err, ANB_INVALID, "the result of an evaluate task needs metrics");
+    enum anb_status status = train ? update_check(*fd, &file, err) : ANB_OK;
+    if (status == ANB_OK) status = upload_keep(run->upload, message, train ? *fd : -1, &file, err);
+    if (status == ANB_OK && train) *fd = -1;
+    return status;
+}
+
+void run_task_result(struct run *run, const struct message *message, int *fd)
+{
+    struct run_task *task = &run->task;
+    struct anb_error err;
+    if (strcmp(message->task, run->given) != 0) {
+        link_refuse(run->link, message->task, "this task is not open");
+    } else if (task->state != TASK_GIVEN || strcmp(message->task, task->id) != 0) {
+        accept(run, message->task, true);
+    } else if (keep(run, message, fd, &err) != ANB_OK) {
+        link_refuse(run->link, message->task, err.text);
+    } else {
+        if (message->n_unusable > 0) run_say(run, "%zu metrics are no numbers and left out", message->n_unusable);
+        task->state = TASK_SENDING;
+        run_model_forget(&run->model);
+        send(run);
+        accept(run, message->task, false);
+    }
+}
