@@ -81,10 +81,9 @@ static bool find_question(struct agent *agent, const struct federation *federati
 static void answer(struct agent *agent, const struct question *question)
 {
     struct anb_error err;
-    struct record record = {.kind = RECORD_JOB_ANSWERED,
-                            .is.job_answered = {.job = question->job,
-                                                .accepted = question->accepted,
-                                                .reason = question->reason}};
+    struct record record = {
+        .kind = RECORD_JOB_ANSWERED,
+        .is.job_answered = {.job = question->job, .accepted = question->accepted, .reason = question->reason}};
     if (node_append(agent->site.node, &record, false, &err) != ANB_OK) {
         log_event(LOG_WARN, "not-appended", "job=%s reason=%s", question->job, err.text);
         return; /* asked again at the next turn */

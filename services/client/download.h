@@ -1,5 +1,5 @@
-/* Fetching, on a thread of its own: a job's folder, then one model after the other, each into a sealed memfd. The owner's
- * thread calls; one fetch at a time. */
+/* Fetching, on a thread of its own: a job's folder, then one model after the other, each into a sealed memfd. The
+ * owner's thread calls; one fetch at a time. */
 #ifndef ANB_CLIENT_DOWNLOAD_H
 #define ANB_CLIENT_DOWNLOAD_H
 

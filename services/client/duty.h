@@ -1,5 +1,5 @@
-/* What the control log asks of this site for one job, now. Pure: the same state gives the same duty, so an agent that was
- * killed asks again and goes on. The job belongs to the caller, who holds the node's lock; a duty is a copy. */
+/* What the control log asks of this site for one job, now. Pure: the same state gives the same duty, so an agent that
+ * was killed asks again and goes on. The job belongs to the caller, who holds the node's lock; a duty is a copy. */
 #ifndef ANB_CLIENT_DUTY_H
 #define ANB_CLIENT_DUTY_H
 

@@ -1,5 +1,6 @@
 /* A byte stream cut into lines, for what a trainer prints. A line has at most LINE_MAX_BYTES; what is longer is cut and
- * marked. Lines are handed out as UTF-8 texts: bytes that are none become '?', and so do control characters but tabs. */
+ * marked. Lines are handed out as UTF-8 texts: bytes that are none become '?', and so do control characters but tabs.
+ */
 #ifndef ANB_CLIENT_LINES_H
 #define ANB_CLIENT_LINES_H
 

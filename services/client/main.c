@@ -1,5 +1,5 @@
-/* anabranch-client: the agent of one site. It takes part in jobs, keeps their trainers running and carries models between
- * them and the log. Trainers hold no key and know no broker.
+/* anabranch-client: the agent of one site. It takes part in jobs, keeps their trainers running and carries models
+ * between them and the log. Trainers hold no key and know no broker.
  *
  * The main thread follows the control log; the agent's thread does what it asks. */
 #include "agent.h"

@@ -9,7 +9,8 @@ static enum anb_status parse_hello(const struct doc *doc, struct message *messag
     message->protocol = doc_int(doc_get(doc, "protocol"), -1);
     message->library = doc_text(doc_get(doc, "library"), "");
     if (message->protocol == PROTOCOL_VERSION) return ANB_OK;
-    return anb_fail(err, ANB_CORRUPT, "this agent speaks protocol %d, the trainer's library %lld: install a matching one",
+    return anb_fail(err, ANB_CORRUPT,
+                    "this agent speaks protocol %d, the trainer's library %lld: install a matching one",
                     PROTOCOL_VERSION, (long long)message->protocol);
 }
 

@@ -1,6 +1,6 @@
-/* fork and exec by hand, since libuv has no place for what the child must do first: ask to die with its parent, and lead
- * its own group. The child runs only async-signal-safe calls. A pidfd tells when it has ended, so no signal handler is
- * needed and no other child of this process is touched. */
+/* fork and exec by hand, since libuv has no place for what the child must do first: ask to die with its parent, and
+ * lead its own group. The child runs only async-signal-safe calls. A pidfd tells when it has ended, so no signal
+ * handler is needed and no other child of this process is touched. */
 #include "process.h"
 
 #include "watch.h"

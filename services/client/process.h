@@ -26,7 +26,7 @@ struct process_config {
 enum anb_status process_start(uv_loop_t *loop, const struct process_config *config, struct process **process,
                               struct anb_error *err);
 pid_t process_id(const struct process *process);
-void process_signal(struct process *process, int number); /* to the whole group */
+void process_signal(struct process *process, int number);     /* to the whole group */
 const char *process_last_line(const struct process *process); /* "" when it printed nothing */
 /* Kills the group if it still runs, without a further callback. NULL is fine. */
 void process_free(struct process *process);

@@ -27,8 +27,8 @@ enum anb_status run_new(const struct run_site *site, const struct job_state *job
 void run_free(struct run *run);
 
 const char *run_job(const struct run *run);
-/* `settled`: nothing that this node appended is still on its way to the state the duty was read from. FATAL: the process
- * cannot go on. */
+/* `settled`: nothing that this node appended is still on its way to the state the duty was read from. FATAL: the
+ * process cannot go on. */
 enum anb_status run_step(struct run *run, const struct duty *duty, bool settled, struct anb_error *err);
 /* The agent itself ends: the trainer is told, and gets SIGTERM at once. */
 void run_stop(struct run *run);

@@ -12,10 +12,10 @@
 #include <limits.h>
 
 enum {
-    KILL_MS = 2000,        /* between SIGTERM and SIGKILL */
-    RETRY_MS = 500,        /* between two tries of a transfer */
+    KILL_MS = 2000,         /* between SIGTERM and SIGKILL */
+    RETRY_MS = 500,         /* between two tries of a transfer */
     MAX_FETCH_FAILURES = 5, /* of one model that is not merely out of reach */
-    MAX_REVIVALS = 2       /* of a trainer that was killed during one task */
+    MAX_REVIVALS = 2        /* of a trainer that was killed during one task */
 };
 
 enum task_state {
@@ -34,7 +34,7 @@ struct run_task {
     char id[24];
     struct stream_set base;
     int revivals;
-    char reason[400]; /* why it is given up; empty: it is not, or the log knows */
+    char reason[1024]; /* why it is given up; empty: it is not, or the log knows */
 };
 
 struct run_model {
@@ -52,7 +52,7 @@ struct run {
 
     struct download *download;
     bool unpacked;
-    char broken[400]; /* why no task can be done here; empty: all is well */
+    char broken[640]; /* why no task can be done here; empty: all is well */
     struct run_model model, next;
     struct stream_set failed; /* the last model that could not be fetched, */
     int n_failures;           /* how often, */
@@ -64,10 +64,10 @@ struct run {
 
     struct link *link;
     struct process *process;
-    bool asked;           /* the trainer waits for a task */
-    char given[24];       /* id of the task it works on; empty: none */
-    bool was_launched;    /* at least once */
-    int32_t launched_for; /* the task that was due when the process was started, -1: none */
+    bool asked;               /* the trainer waits for a task */
+    char given[24];           /* id of the task it works on; empty: none */
+    bool was_launched;        /* at least once */
+    int32_t launched_for;     /* the task that was due when the process was started, -1: none */
     int64_t term_ms, kill_ms; /* when it gets SIGTERM and SIGKILL; 0: it may run */
 
     bool ending;

@@ -40,11 +40,8 @@ static void begin(struct run *run, const struct duty *duty)
     if (!upload_is_idle(run->upload)) return; /* of the last round, cancelled: next turn */
     upload_drop(run->upload);
     run->resend_ms = 0;
-    run->task = (struct run_task){.state = TASK_DUE,
-                                  .round = duty->round,
-                                  .attempt = duty->attempt,
-                                  .task = duty->task,
-                                  .base = duty->base};
+    run->task = (struct run_task){
+        .state = TASK_DUE, .round = duty->round, .attempt = duty->attempt, .task = duty->task, .base = duty->base};
     snprintf(run->task.id, sizeof run->task.id, "%d-%s", duty->round, task_words[duty->task]);
 }
 
@@ -58,12 +55,10 @@ static void let_go(struct run *run)
     run->task.state = state == TASK_NONE ? TASK_NONE : TASK_LOST;
 }
 
-static void send(struct run *run)
+static void send_result(struct run *run)
 {
-    struct upload_order order = {.job = run->job,
-                                 .round = run->task.round,
-                                 .attempt = run->task.attempt,
-                                 .base = run->task.base};
+    struct upload_order order = {
+        .job = run->job, .round = run->task.round, .attempt = run->task.attempt, .base = run->task.base};
     run->resend_ms = 0;
     upload_start(run->upload, &order);
 }
@@ -81,7 +76,7 @@ void run_task_step(struct run *run, const struct duty *duty, bool settled)
     }
     if (task->state == TASK_DUE && *run->broken) run_task_give_up(run, "%s", run->broken);
     bool again = task->state == TASK_SENDING && run->resend_ms > 0 && run_now_ms(run) >= run->resend_ms;
-    if (again && settled) send(run);
+    if (again && settled) send_result(run);
     tell_reason(run);
 }
 
@@ -122,7 +117,7 @@ void run_task_offer(struct run *run)
     buf_fini(&text);
 }
 
-static void accept(struct run *run, const char *task, bool late)
+static void accept_result(struct run *run, const char *task, bool late)
 {
     struct buf text;
     *run->given = '\0';
@@ -154,14 +149,14 @@ void run_task_result(struct run *run, const struct message *message, int *fd)
     if (strcmp(message->task, run->given) != 0) {
         link_refuse(run->link, message->task, "this task is not open");
     } else if (task->state != TASK_GIVEN || strcmp(message->task, task->id) != 0) {
-        accept(run, message->task, true);
+        accept_result(run, message->task, true);
     } else if (keep(run, message, fd, &err) != ANB_OK) {
         link_refuse(run->link, message->task, err.text);
     } else {
         if (message->n_unusable > 0) run_say(run, "%zu metrics are no numbers and left out", message->n_unusable);
         task->state = TASK_SENDING;
         run_model_forget(&run->model);
-        send(run);
-        accept(run, message->task, false);
+        send_result(run);
+        accept_result(run, message->task, false);
     }
 }

@@ -28,8 +28,7 @@ static void tell_end(struct run *run)
 {
     struct buf text;
     buf_init(&text, MESSAGE_MAX_BYTES);
-    if (message_write_end(run->outcome, run->reason, &text, NULL) == ANB_OK)
-        link_send(run->link, buf_slice(&text), -1);
+    if (message_write_end(run->outcome, run->reason, &text, NULL) == ANB_OK) link_send(run->link, buf_slice(&text), -1);
     buf_fini(&text);
 }
 
@@ -95,8 +94,8 @@ static void on_ended(void *context, int wait_status)
 {
     struct run *run = context;
     char how[64], last[LINE_MAX_BYTES + 8];
-    bool was_due = run->task.state == TASK_GIVEN ||
-                   (run->task.state == TASK_DUE && run->launched_for == run->task.round);
+    bool was_due =
+        run->task.state == TASK_GIVEN || (run->task.state == TASK_DUE && run->launched_for == run->task.round);
     process_status_text(wait_status, how);
     snprintf(last, sizeof last, "%s", process_last_line(run->process));
     process_free(run->process);

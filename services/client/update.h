@@ -4,8 +4,8 @@
 
 #include "tensor/safetensors.h"
 
-/* Check that `fd` is a memfd that nobody can change or shrink any more and that it holds an exact safetensors file. It is
- * read by pread and never mapped. INVALID with a sentence otherwise. Free with safetensors_fini; `fd` stays the
+/* Check that `fd` is a memfd that nobody can change or shrink any more and that it holds an exact safetensors file. It
+ * is read by pread and never mapped. INVALID with a sentence otherwise. Free with safetensors_fini; `fd` stays the
  * caller's. */
 enum anb_status update_check(int fd, struct safetensors *file, struct anb_error *err);
 
