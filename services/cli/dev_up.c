@@ -19,6 +19,7 @@ enum {
     GRACE_MS = 5000,
     READY_CEILING_BYTES = 65536,
     TAIL_LINES = 12,
+    LIST_CEILING_BYTES = 65536,
     DEFAULT_PORT = 8500
 };
 enum { EMBEDDED_MODEL_MIB = 8 }; /* what the broker's 5 MiB for each of 4 partitions carries with room for updates */
@@ -176,16 +177,38 @@ static enum anb_status await_or_show(const struct up *up, const char *name, stru
 /* -- the federation --------------------------------------------------------------------------------------------------
  */
 
-static enum anb_status start_broker(struct up *up, struct anb_error *err)
+/* "server,aggregator-1,site-1": the embedded broker makes topics for those it knows. */
+static enum anb_status list_members(const struct up *up, struct buf *list, struct anb_error *err)
+{
+    enum anb_status status = buf_append_text(list, "server", err);
+    for (int64_t i = 1; status == ANB_OK && i <= up->settings->aggregators; i++)
+        status = buf_printf(list, err, ",aggregator-%lld", (long long)i);
+    for (int64_t i = 1; status == ANB_OK && i <= up->settings->sites; i++)
+        status = buf_printf(list, err, ",site-%lld", (long long)i);
+    return status;
+}
+
+static enum anb_status start_embedded(struct up *up, struct anb_error *err)
 {
     struct words more = {.count = 0};
+    struct buf list;
+    buf_init(&list, LIST_CEILING_BYTES);
+    enum anb_status status = list_members(up, &list, err);
+    add_word(&more, "--nodes", buf_text(&list));
+    if (status == ANB_OK) status = start_node(up, "broker", "broker", &more, err);
+    buf_fini(&list);
+    return status;
+}
+
+static enum anb_status start_broker(struct up *up, struct anb_error *err)
+{
     struct doc *ready = NULL;
     if (up->settings->bootstrap_servers) {
         snprintf(up->state.bootstrap_servers, sizeof up->state.bootstrap_servers, "%s",
                  up->settings->bootstrap_servers);
         return ANB_OK;
     }
-    enum anb_status status = start_node(up, "broker", "broker", &more, err);
+    enum anb_status status = start_embedded(up, err);
     if (status == ANB_OK) status = await_or_show(up, "broker", &ready, err);
     if (status != ANB_OK) return status;
     snprintf(up->state.bootstrap_servers, sizeof up->state.bootstrap_servers, "%s",

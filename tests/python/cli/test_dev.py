@@ -86,6 +86,7 @@ def test_up_tells_each_program_what_it_must_know(dev: Dev) -> None:
     assert dev("up", "--sites", "1", "--project", "river").returncode == OK
     broker, server, aggregator, site = (dev.told(n)["words"] for n in ("broker", "server", "aggregator-1", "site-1"))
     assert {words["--project"] for words in (broker, server, aggregator, site)} == {"river"}
+    assert broker["--nodes"] == "server,aggregator-1,site-1"
     assert {words["--bootstrap-servers"] for words in (server, aggregator, site)} == {"127.0.0.1:19092"}
     assert (server["--name"], aggregator["--name"], site["--name"]) == ("server", "aggregator-1", "site-1")
     assert server["--max-model-mib"] == "8"
