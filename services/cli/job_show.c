@@ -26,11 +26,12 @@ static bool is_training(const struct doc *round)
     return strcmp(doc_text(doc_get(round, "task"), "train"), "train") == 0;
 }
 
-static const struct doc *round_numbered(const struct doc *rounds, int64_t number)
+/* The round after the one at `index`, which reports how good the model of that one is; NULL: not opened yet. */
+static const struct doc *round_after(const struct doc *rounds, size_t index)
 {
-    for (size_t i = 0; i < doc_size(rounds); i++)
-        if (doc_int(doc_get(doc_at(rounds, i), "round"), -1) == number) return doc_at(rounds, i);
-    return NULL;
+    const struct doc *next = doc_at(rounds, index + 1);
+    int64_t number = doc_int(doc_get(doc_at(rounds, index), "round"), 0);
+    return doc_int(doc_get(next, "round"), 0) == number + 1 ? next : NULL;
 }
 
 /* Names of all metrics that some row will show; those of the initial model alone are in no row. */
@@ -80,18 +81,19 @@ static void add_metrics(struct table *table, const struct doc *next_round, const
     }
 }
 
-static enum anb_status add_row(struct table *table, const struct doc *rounds, const struct doc *round,
+static enum anb_status add_row(struct table *table, const struct doc *rounds, size_t index,
                                const struct metric_names *found, struct anb_error *err)
 {
+    const struct doc *round = doc_at(rounds, index);
     char bytes[FORMAT_BYTES];
     struct buf excluded;
-    int64_t number = doc_int(doc_get(round, "round"), 0), closed_ms = doc_int(doc_get(round, "closed_ms"), 0);
-    int64_t opened_ms = doc_int(doc_get(round, "opened_ms"), 0), until_ms = closed_ms ? closed_ms : clock_wall_ms();
+    int64_t opened_ms = doc_int(doc_get(round, "opened_ms"), 0), closed_ms = doc_int(doc_get(round, "closed_ms"), 0);
+    int64_t until_ms = closed_ms ? closed_ms : clock_wall_ms();
     buf_init(&excluded, LIST_BYTES);
     enum anb_status status = list_excluded(round, &excluded, err);
-    table_cell(table, "%lld", (long long)number);
+    table_cell(table, "%lld", (long long)doc_int(doc_get(round, "round"), 0));
     table_cell(table, "%zu/%zu", sites_in(round), doc_size(doc_get(round, "sites")));
-    add_metrics(table, round_numbered(rounds, number + 1), found);
+    add_metrics(table, round_after(rounds, index), found);
     table_cell(table, "%s", format_bytes(doc_int(doc_get(round, "bytes"), 0), bytes));
     table_cell(table, "%.2f%s", (double)(until_ms - opened_ms) / 1000, closed_ms ? "" : "+");
     table_cell(table, "%s", buf_text(&excluded));
@@ -114,7 +116,7 @@ static enum anb_status print_rounds(const struct doc *rounds, struct anb_error *
     table_column(&table, TABLE_RIGHT, "seconds");
     table_column(&table, TABLE_LEFT, "excluded");
     for (size_t i = 0; status == ANB_OK && i < doc_size(rounds); i++)
-        if (is_training(doc_at(rounds, i))) status = add_row(&table, rounds, doc_at(rounds, i), &found, err);
+        if (is_training(doc_at(rounds, i))) status = add_row(&table, rounds, i, &found, err);
     if (status == ANB_OK) status = table_print(&table, err);
     table_fini(&table);
     return status;
@@ -179,8 +181,9 @@ static enum anb_status print_lines(const struct doc *job, struct anb_error *err)
 {
     struct table table;
     table_init(&table);
-    table_column(&table, TABLE_LEFT, "job");
-    table_column(&table, TABLE_LEFT, doc_text(doc_get(job, "id"), "-"));
+    table_column(&table, TABLE_LEFT, "");
+    table_column(&table, TABLE_LEFT, "");
+    add_line(&table, "job", doc_text(doc_get(job, "id"), "-"));
     add_line(&table, "name", doc_text(doc_get(job, "name"), NULL));
     add_state(&table, job);
     add_times(&table, job);
@@ -215,7 +218,9 @@ static enum anb_status print_job(const struct doc *job, struct anb_error *err)
     const struct doc *rounds = doc_get(job, "rounds");
     enum anb_status status = print_lines(job, err);
     if (status != ANB_OK || doc_size(rounds) == 0) return status;
+    int64_t left_out = doc_int(doc_get(job, "rounds_left_out"), 0);
     printf("\n");
+    if (left_out > 0) printf("(the first %lld rounds are left out)\n", (long long)left_out);
     status = print_rounds(rounds, err);
     return status == ANB_OK ? print_evaluation(rounds, err) : status;
 }

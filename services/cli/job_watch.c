@@ -112,10 +112,10 @@ static void draw_bar(struct watch *watch, const struct doc *job)
     const struct doc *rounds = doc_get(job, "rounds"), *newest = doc_at(rounds, doc_size(rounds) - 1);
     int64_t total = doc_int(doc_get(job, "rounds_total"), 0), done = job_rounds_done(job);
     format_duration(clock_monotonic_ms() - watch->bar.started_ms, spent);
-    snprintf(words, sizeof words, "%s  round %lld of %lld", job_state_word(job), (long long)done, (long long)total);
+    snprintf(words, sizeof words, "%s  round %lld/%lld", job_state_word(job), (long long)done, (long long)total);
     if (doc_size(rounds) > 0) {
         size_t used = strlen(words);
-        snprintf(words + used, sizeof words - used, "  sites %lld of %zu ", (long long)sites_in(newest),
+        snprintf(words + used, sizeof words - used, "  sites %lld/%zu ", (long long)sites_in(newest),
                  doc_size(doc_get(newest, "sites")));
         add_metrics(doc_get(newest, "metrics"), words, sizeof words);
     }
@@ -183,7 +183,9 @@ enum anb_status job_watch(struct rest *rest, const char *id, int64_t timeout_s, 
     enum anb_status status;
     struct doc *last = NULL;
     if (timeout_s > 0) watch.deadline_ms = clock_monotonic_ms() + timeout_s * 1000;
-    bar_init(&watch.bar, id);
+    char label[JOB_ID_DIGITS + 1];
+    snprintf(label, sizeof label, "job %.8s", id);
+    bar_init(&watch.bar, label);
     while (!step(&watch, timeout_s, &last, &status, err)) {
         int64_t left = left_ms(&watch);
         clock_sleep_ms(left < PAUSE_MS ? left : PAUSE_MS);

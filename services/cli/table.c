@@ -106,7 +106,12 @@ static enum anb_status write_text(const char *text, enum table_colour colour, st
     return buf_printf(out, err, "%s%s\033[0m", codes[colour], text);
 }
 
-/* One cell of a line; nothing is written behind the last one, so that lines have no blanks at their end. */
+static void trim_blanks(struct buf *out)
+{
+    while (out->size > 0 && out->data[out->size - 1] == ' ') out->size--;
+}
+
+/* One cell of a line, and the line's end behind the last one, with no blanks before it. */
 static enum anb_status write_cell(const struct table *table, size_t column, size_t width, const char *text,
                                   enum table_colour colour, struct buf *out, struct anb_error *err)
 {
@@ -114,7 +119,10 @@ static enum anb_status write_cell(const struct table *table, size_t column, size
     size_t blanks = width - format_width(text);
     enum anb_status status = write_blanks(right ? blanks : 0, out, err);
     if (status == ANB_OK) status = write_text(text, colour, out, err);
-    if (status == ANB_OK && last) return buf_append_text(out, "\n", err);
+    if (status == ANB_OK && last) {
+        trim_blanks(out);
+        return buf_append_text(out, "\n", err);
+    }
     return status == ANB_OK ? write_blanks(GAP + (right ? 0 : blanks), out, err) : status;
 }
 
@@ -126,6 +134,22 @@ static enum anb_status write_group(const struct table *table, const size_t *widt
     return buf_printf(out, err, "%*s%s\n", (int)blanks, "", table->group);
 }
 
+static bool has_headings(const struct table *table)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (*table->headings[i]) return true;
+    return false;
+}
+
+static enum anb_status write_headings(const struct table *table, const size_t *widths, struct buf *out,
+                                      struct anb_error *err)
+{
+    enum anb_status status = ANB_OK;
+    for (size_t i = 0; status == ANB_OK && i < table->n_columns; i++)
+        status = write_cell(table, i, widths[i], table->headings[i], TABLE_PLAIN, out, err);
+    return status;
+}
+
 enum anb_status table_write(const struct table *table, bool colours, struct buf *out, struct anb_error *err)
 {
     size_t widths[TABLE_MAX_COLUMNS];
@@ -133,8 +157,7 @@ enum anb_status table_write(const struct table *table, bool colours, struct buf 
     if (table->failed) return anb_fail(err, ANB_NO_MEMORY, "no memory for a table");
     measure(table, widths);
     if (table->group) status = write_group(table, widths, out, err);
-    for (size_t i = 0; status == ANB_OK && i < table->n_columns; i++)
-        status = write_cell(table, i, widths[i], table->headings[i], TABLE_PLAIN, out, err);
+    if (status == ANB_OK && has_headings(table)) status = write_headings(table, widths, out, err);
     for (size_t i = 0; status == ANB_OK && i < table->n_cells; i++) {
         const struct table_cell *cell = &table->cells[i];
         size_t column = i % table->n_columns;

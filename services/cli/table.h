@@ -1,4 +1,5 @@
-/* Aligned tables as kubectl prints them: a line of headings, then rows, two blanks between columns, no rules.
+/* Aligned tables as kubectl prints them: a line of headings (none when all are empty), then rows, two blanks between
+ * columns, no rules.
  *
  * Columns are named first, then cells are added one after the other, row by row. Cells are copied, and foreign text is
  * made harmless. A failed allocation is remembered and reported by table_print. One thread. */

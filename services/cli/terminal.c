@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BAR_CELLS = 24, REDRAW_MS = 100, LINE_BYTES = 512 };
+enum { BAR_CELLS = 20, REDRAW_MS = 100, LINE_BYTES = 512 };
 
 bool terminal_is(FILE *file)
 {
@@ -44,11 +44,13 @@ static void fill_cells(int64_t done, int64_t total, char cells[BAR_CELLS + 1])
     cells[BAR_CELLS] = 0;
 }
 
-static bool wants_drawing(struct bar *bar, bool at_end)
+static bool wants_drawing(struct bar *bar, bool whole)
 {
     int64_t now_ms = clock_monotonic_ms();
-    if (!terminal_is(stderr) || (!at_end && bar->shown && now_ms - bar->drawn_ms < REDRAW_MS)) return false;
+    bool news = whole && !bar->whole; /* the last state is not left out */
+    if (!terminal_is(stderr) || (!news && bar->shown && now_ms - bar->drawn_ms < REDRAW_MS)) return false;
     bar->drawn_ms = now_ms;
+    bar->whole = whole;
     bar->shown = true;
     return true;
 }

@@ -16,6 +16,7 @@ struct bar {
     const char *label; /* stays alive */
     int64_t started_ms, drawn_ms;
     bool shown; /* a line stands on the terminal */
+    bool whole; /* and it shows the end */
 };
 
 void bar_init(struct bar *bar, const char *label);

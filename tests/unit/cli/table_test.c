@@ -65,7 +65,7 @@ static void columns_are_aligned_left_and_right_and_lines_have_no_blanks_at_their
     table_cell(&table, "%s", "");
     CHECK_TEXT(written(&table, false, &out), "NAME      BYTES  REASON\n"
                                              "site-1        7  late\n"
-                                             "b       1234567  \n");
+                                             "b       1234567\n");
     table_fini(&table);
     buf_fini(&out);
 }
@@ -84,6 +84,21 @@ static void a_group_heading_stands_over_its_first_column(void)
     CHECK_TEXT(written(&table, false, &out), "       global model\n"
                                              "ROUND  LOSS\n"
                                              "    0   0.5\n");
+    table_fini(&table);
+    buf_fini(&out);
+}
+
+static void a_table_whose_headings_are_all_empty_has_no_line_for_them(void)
+{
+    struct table table;
+    struct buf out;
+    buf_init(&out, CEILING);
+    table_init(&table);
+    table_column(&table, TABLE_LEFT, "");
+    table_column(&table, TABLE_LEFT, "");
+    table_cell(&table, "name");
+    table_cell(&table, "digits");
+    CHECK_TEXT(written(&table, false, &out), "name  digits\n");
     table_fini(&table);
     buf_fini(&out);
 }
@@ -122,5 +137,6 @@ static void foreign_text_cannot_break_the_lines(void)
 TEST_MAIN("cli-table", TEST(more_columns_than_there_is_room_for_are_an_error),
           TEST(a_column_after_the_first_cell_is_an_error), TEST(a_table_longer_than_the_ceiling_is_an_error),
           TEST(columns_are_aligned_left_and_right_and_lines_have_no_blanks_at_their_end),
-          TEST(a_group_heading_stands_over_its_first_column), TEST(colours_do_not_count_as_width_and_can_be_left_out),
-          TEST(foreign_text_cannot_break_the_lines))
+          TEST(a_group_heading_stands_over_its_first_column),
+          TEST(a_table_whose_headings_are_all_empty_has_no_line_for_them),
+          TEST(colours_do_not_count_as_width_and_can_be_left_out), TEST(foreign_text_cannot_break_the_lines))
