@@ -13,15 +13,19 @@ static enum log_level level_of(int syslog_level)
     return syslog_level <= 6 ? LOG_INFO : LOG_DEBUG;
 }
 
-/* The library's reports to the application repeat what its facilities have logged before. */
-static bool is_repetition(const char *facility)
+/* ERROR repeats for the application what another facility has logged; AUTOCREATE complains about every client of the
+ * embedded broker; MOCK and CONFWARN greet each time that broker starts. */
+static bool is_noise(const char *facility)
 {
-    return strcmp(facility, "ERROR") == 0;
+    static const char *const noise[] = {"ERROR", "AUTOCREATE", "MOCK", "CONFWARN"};
+    for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
+        if (strcmp(facility, noise[i]) == 0) return true;
+    return false;
 }
 
 static void log_line(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
-    log_event(is_repetition(facility) ? LOG_DEBUG : level_of(level), "kafka", "client=%s fac=%s text=%s",
+    log_event(is_noise(facility) ? LOG_DEBUG : level_of(level), "kafka", "client=%s fac=%s text=%s",
               client ? rd_kafka_name(client) : "-", facility, text);
 }
 

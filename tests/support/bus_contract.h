@@ -10,7 +10,6 @@
 
 struct bus_subject {
     struct bus *(*open)(void);
-    bool makes_topics;   /* as many partitions as asked for; else the topics it makes have 4 */
     bool trims;          /* bus_trim has an effect */
     bool knows_absence;  /* a missing topic stays missing when it is asked for */
     bool limits_records; /* refuses records that are too large */

@@ -16,8 +16,7 @@ static struct bus *open_shared(void)
     return open_on(shared_log);
 }
 
-struct bus_subject bus_subject = {
-    .open = open_shared, .makes_topics = true, .trims = true, .knows_absence = true, .limits_records = true};
+struct bus_subject bus_subject = {.open = open_shared, .trims = true, .knows_absence = true, .limits_records = true};
 
 static int64_t at_noon(void *context)
 {
