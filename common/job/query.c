@@ -84,8 +84,8 @@ static void need_stream(struct stream_state *stream, void *context)
     if (strcmp(stream->sender, need->node) != 0 || stream->phase == STREAM_ABANDONED) return;
     if (!(stream->partitions >> p & 1)) return;
     if (stream->phase == STREAM_CLOSED && stream->marks[p].count == 0) return;
-    int64_t first = stream->phase == STREAM_CLOSED ? stream->marks[p].first_offset : stream->start_offsets[p];
-    if (first < need->lowest) need->lowest = first;
+    /* Readers seek to the start, also when the first chunk lies behind it. */
+    if (stream->start_offsets[p] < need->lowest) need->lowest = stream->start_offsets[p];
 }
 
 int64_t federation_needed_offset(const struct federation *federation, const char *node, int32_t partition)

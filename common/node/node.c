@@ -297,6 +297,11 @@ const struct federation *node_lock(struct node *node)
     return node->federation;
 }
 
+struct federation *node_federation(struct node *node)
+{
+    return node->federation;
+}
+
 void node_unlock(struct node *node)
 {
     pthread_mutex_unlock(&node->lock);
@@ -387,6 +392,7 @@ void node_trim(struct node *node)
     for (int32_t p = 0; p < node->partitions; p++) {
         int64_t needed = federation_needed_offset(node->federation, node->name, p);
         if (needed == INT64_MAX || needed <= node->trimmed[p]) continue;
+        log_event(LOG_DEBUG, "trim", "topic=%s partition=%d offset=%lld", node->outbox, p, (long long)needed);
         bus_trim(node->bus, node->outbox, p, needed);
         node->trimmed[p] = needed;
     }

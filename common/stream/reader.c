@@ -10,6 +10,7 @@ struct lane { /* one partition */
     const struct id *stream;
     struct bus_cursor *cursor;
     struct digest_context *digest;
+    int64_t start;      /* offset */
     int64_t count;      /* chunks read */
     int64_t last_index; /* -1: none */
     struct mark mark;
@@ -32,7 +33,8 @@ static enum anb_status open_lane(struct stream_reader *reader, const struct stre
     lane->stream = &reader->streams[which];
     lane->digest = digest_new();
     if (!lane->digest) return anb_fail(err, ANB_NO_MEMORY, "no memory for a stream");
-    return inbox_take(reader->inbox, profile, source->topic, p, source->start_offsets[p], &lane->cursor, err);
+    lane->start = source->start_offsets[p];
+    return inbox_take(reader->inbox, profile, source->topic, p, lane->start, &lane->cursor, err);
 }
 
 static enum anb_status open_lanes(struct stream_reader *reader, const struct stream_source *sources, size_t n_sources,
@@ -105,6 +107,17 @@ static enum anb_status judge(const struct lane *lane, int64_t index, struct slic
     return ANB_OK;
 }
 
+/* A cursor that follows from an earlier stream may stand where the log was trimmed since: what counts begins at
+ * `start`. */
+static enum anb_status next_message(struct lane *lane, int64_t timeout_ms, struct bus_message *message,
+                                    struct anb_error *err)
+{
+    enum anb_status status = bus_cursor_next(lane->cursor, timeout_ms, message, err);
+    if (status != ANB_NOT_FOUND || bus_cursor_position(lane->cursor) >= lane->start) return status;
+    status = bus_cursor_seek(lane->cursor, lane->start, err);
+    return status == ANB_OK ? bus_cursor_next(lane->cursor, timeout_ms, message, err) : status;
+}
+
 enum anb_status stream_reader_next(struct stream_reader *reader, int64_t index, int64_t timeout_ms,
                                    struct stream_chunk *out, struct anb_error *err)
 {
@@ -114,7 +127,7 @@ enum anb_status stream_reader_next(struct stream_reader *reader, int64_t index, 
         if (is_past_mark(lane))
             return anb_fail(err, ANB_CORRUPT, "chunk %lld is missing: the closed stream does not hold it",
                             (long long)index);
-        enum anb_status status = bus_cursor_next(lane->cursor, timeout_ms, &out->message, err);
+        enum anb_status status = next_message(lane, timeout_ms, &out->message, err);
         if (status != ANB_OK) return status;
         status = judge(lane, index, out->message.value, &chunk, err);
         if (status == ANB_OK) {

@@ -57,7 +57,7 @@ static enum anb_status run_folding(struct worker *worker, struct folding *foldin
 {
     enum anb_status status = ANB_AGAIN;
     while (status == ANB_AGAIN && !atomic_load(&worker->all->stop)) status = folding_step(folding, STEP_MS, err);
-    return status;
+    return status == ANB_AGAIN ? anb_fail(err, ANB_ABANDONED, "this node is stopping") : status;
 }
 
 static enum anb_status fold_duty(struct worker *worker, const struct duty *duty)

@@ -1,6 +1,7 @@
 #include "river.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "node/transfer.h"
 #include "support/model.h"
 #include "support/test.h"
@@ -47,20 +48,25 @@ static void append_all(struct node *node, struct record *records, size_t n)
     for (size_t i = 0; i < n; i++) node_append(node, &records[i], false, NULL);
 }
 
-static void claim(struct node *node, const struct federation *federation)
+static void claim(struct node *node, int64_t epoch)
 {
     struct record record = {.kind = RECORD_LEADER_CLAIMED};
-    record.is.leader_claimed.head.epoch = federation_epoch(federation) + 1;
+    record.is.leader_claimed.head.epoch = epoch;
     node_append(node, &record, false, NULL);
 }
 
-static void store(struct node *node, const struct federation *federation)
+static bool must_store(const struct federation *federation)
 {
     const struct job_state *job = federation_job(federation, job_id);
-    if (!job || job->phase != JOB_STORING || job->stored) return;
-    struct record record = {.kind = RECORD_MODEL_STORED, .is.model_stored = {.job = job_id, .reason = ""}};
-    record.is.model_stored.head.epoch = federation_epoch(federation);
-    node_append(node, &record, false, NULL);
+    return job && job->phase == JOB_STORING && !job->stored;
+}
+
+static void store(struct actor *actor, int64_t epoch)
+{
+    struct record record = {.kind = RECORD_MODEL_STORED,
+                            .is.model_stored = {.job = job_id, .round = actor->river->config.rounds - 1, .reason = ""}};
+    record.is.model_stored.head.epoch = epoch;
+    node_append(actor->node, &record, false, NULL);
 }
 
 static void conduct(struct actor *actor, struct arena *arena)
@@ -72,16 +78,16 @@ static void conduct(struct actor *actor, struct arena *arena)
     arena_reset(arena);
     const struct federation *federation = node_lock(actor->node);
     const char *leader = federation_leader(federation);
-    const struct node_state *self = federation_node(federation, actor->name);
-    bool leads = leader && strcmp(leader, actor->name) == 0 && federation_epoch(federation) >= self->incarnation;
-    if (leads)
-        CHECK_STATUS(federation_decide(federation, actor->name, bus_now_ms(actor->bus), arena, &records, &n, &wake_ms,
-                                       &test_error),
-                     ANB_OK);
+    bool leads = leader && strcmp(leader, actor->name) == 0;
+    if (leads && federation_decide(node_federation(actor->node), actor->name, bus_now_ms(actor->bus), arena, &records,
+                                   &n, &wake_ms, NULL) != ANB_OK)
+        abort();
+    int64_t epoch = federation_epoch(federation);
+    bool stores = leads && n == 0 && must_store(federation);
     node_unlock(actor->node);
-    if (!leads) claim(actor->node, federation);
+    if (!leads) claim(actor->node, epoch + 1);
     append_all(actor->node, records, n);
-    if (leads && n == 0) store(actor->node, federation);
+    if (stores) store(actor, epoch);
 }
 
 static void *run_poller(void *context)
@@ -101,13 +107,14 @@ static void *run_poller(void *context)
 /* -- a site
  * ----------------------------------------------------------------------------------------------------------------- */
 
-struct task {
+struct work {
     int32_t round, attempt;
     struct id base[MAX_PARTITIONS];
     size_t n_base;
+    bool is_evaluation;
 };
 
-static bool find_task(struct actor *actor, struct task *task)
+static bool find_task(struct actor *actor, struct work *task)
 {
     bool found = false;
     const struct federation *federation = node_lock(actor->node);
@@ -117,6 +124,7 @@ static bool find_task(struct actor *actor, struct task *task)
         if (strcmp(round->parts[i].site, actor->name) != 0 || round->parts[i].phase != PART_WAITING) continue;
         found = true;
         task->round = round->round;
+        task->is_evaluation = round->task == TASK_EVALUATE;
         task->attempt = round->attempt;
         task->n_base = round->n_base;
         memcpy(task->base, round->base, round->n_base * sizeof *task->base);
@@ -154,12 +162,13 @@ static void train(const struct actor *actor, const struct layout *layout, int fd
     }
 }
 
-static void do_task(struct actor *actor, struct transfer_inbox *inbox, const struct task *task)
+static void do_task(struct actor *actor, struct transfer_inbox *inbox, const struct work *task)
 {
     struct transfer_target target = {.fd = memfd_create("model", MFD_CLOEXEC)};
     struct transfer_control control = {.cancel = false};
     struct id stream;
-    if (transfer_receive(inbox, task->base, task->n_base, &target, &control, NULL) == ANB_OK) {
+    struct anb_error err = {.text = ""};
+    if (transfer_receive(inbox, task->base, task->n_base, &target, &control, &err) == ANB_OK) {
         struct metric metric = {"loss", 1.0 / (task->round + 1)};
         struct transfer_offer offer = {.job = job_id,
                                        .round = task->round,
@@ -172,8 +181,10 @@ static void do_task(struct actor *actor, struct transfer_inbox *inbox, const str
                                        .metrics = &metric,
                                        .n_metrics = 1};
         train(actor, target.layout, target.fd, target.data_offset);
-        transfer_send(actor->node, &offer, target.layout, target.fd, target.data_offset, &control, &stream, NULL);
+        const struct layout *layout = task->is_evaluation ? NULL : target.layout;
+        transfer_send(actor->node, &offer, layout, target.fd, target.data_offset, &control, &stream, &err);
     }
+    if (*err.text) log_event(LOG_DEBUG, "task-failed", "site=%s reason=%s", actor->name, err.text);
     layout_free(target.layout);
     close(target.fd);
 }
@@ -183,9 +194,9 @@ static void *run_trainer(void *context)
     struct actor *actor = context;
     struct transfer_inbox *inbox;
     int64_t seen = 0;
-    CHECK_STATUS(transfer_inbox_new(actor->node, &inbox, &test_error), ANB_OK);
+    if (transfer_inbox_new(actor->node, &inbox, NULL) != ANB_OK) abort();
     while (!atomic_load(&actor->stop)) {
-        struct task task;
+        struct work task;
         answer(actor);
         if (!atomic_load(&actor->mute) && !node_is_behind(actor->node) && find_task(actor, &task))
             do_task(actor, inbox, &task);
@@ -305,7 +316,10 @@ static void submit(struct river *river)
     CHECK_STATUS(transfer_send(node, &offer, river->first.layout, river->first.fd, river->first.data_offset, &control,
                                &record.is.job_submitted.model, &test_error),
                  ANB_OK);
-    record.is.job_submitted.bundle = record.is.job_submitted.model;
+    offer.purpose = PURPOSE_BUNDLE;
+    CHECK_STATUS(transfer_send(node, &offer, river->first.layout, river->first.fd, river->first.data_offset, &control,
+                               &record.is.job_submitted.bundle, &test_error),
+                 ANB_OK);
     int quorum = river->config.quorum ? river->config.quorum : river->config.n_sites;
     snprintf(spec, sizeof spec,
              "{\"name\":\"sim\",\"rounds\":%d,\"sites\":{\"minimum\":%d,\"wait_s\":20},\"round\":{\"quorum\":%d,"
@@ -321,6 +335,7 @@ static void submit(struct river *river)
 struct river *river_open(const struct river_config *config)
 {
     struct river *river = calloc(1, sizeof *river);
+    log_setup("river", getenv("RIVER_LOG") ? LOG_DEBUG : LOG_ERROR);
     river->config = *config;
     river->log = memory_log_new(NULL, NULL, 1);
     river->first = test_model_mixed(config->n_elements, 3);
