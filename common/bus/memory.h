@@ -21,6 +21,7 @@ struct memory_faults {
     uint32_t repeat_per_million;      /* the record is written twice */
     uint32_t full_per_million;        /* bus_append gives AGAIN */
     uint32_t hide_per_million;        /* bus_cursor_next gives AGAIN though something is there */
+    const char *damaged_topic;        /* the last byte of every record appended to it is altered; NULL: none */
 };
 void memory_log_set_faults(struct memory_log *log, const struct memory_faults *faults);
 

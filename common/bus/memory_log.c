@@ -159,6 +159,12 @@ static enum anb_status push_record(struct memory_partition *partition, struct sl
     return ANB_OK;
 }
 
+static void damage_last(struct memory_partition *partition)
+{
+    struct memory_record *record = partition->records[partition->n_records - 1];
+    record->bytes[record->key_size + record->value_size - 1] ^= 1;
+}
+
 enum anb_status memory_append_locked(struct memory_log *log, const char *topic, int32_t partition, struct slice key,
                                      struct slice value, int64_t *offset)
 {
@@ -170,6 +176,8 @@ enum anb_status memory_append_locked(struct memory_log *log, const char *topic, 
     enum anb_status status = push_record(into, key, value);
     if (status == ANB_OK && memory_draw_locked(log, log->faults.repeat_per_million))
         status = push_record(into, key, value);
+    if (status == ANB_OK && log->faults.damaged_topic && strcmp(log->faults.damaged_topic, topic) == 0)
+        damage_last(into);
     apply_retention(found, into);
     pthread_cond_broadcast(&log->grown);
     return status;

@@ -31,7 +31,7 @@ enum anb_status part_exclude(struct apply *apply, struct round_state *round, str
                              const char *reason)
 {
     struct stream_box *box = stream_find(apply->federation, &part->stream);
-    if (!machine_allows(&part_machine, part->phase, PART_EXCLUDED)) return ANB_OK;
+    if (part->phase == PART_CLOSED || part->phase == PART_EXCLUDED) return ANB_OK;
     part->reason = text_copy(round_arena(round), reason);
     if (!part->reason) return out_of_memory(apply);
     if (box) stream_move(&box->state, STREAM_ABANDONED);
@@ -430,10 +430,34 @@ static enum anb_status give_up(struct apply *apply, const struct stream_abandone
                   round->round, apply->node->name);
 }
 
+/* An aggregator of this round cannot use a site's update: damaged, or not what was promised. Closed or not, it does not
+ * count. */
+static enum anb_status void_update(struct apply *apply, struct stream_state *stream, const char *reason)
+{
+    char text[REASON_MAX_BYTES];
+    struct job_state *job;
+    struct round_state *round = round_of_stream(apply, stream, &job);
+    struct part_state *part = round ? part_find(round, stream->sender) : NULL;
+    if (!part || round->phase != ROUND_OPEN || !id_equal(&part->stream, &stream->id) ||
+        !share_find(round, apply->node->name))
+        return refuse(apply, REFUSAL_NOT_A_SHARE, ANB_DENIED, "%s folds no update of %s now", apply->node->name,
+                      stream->sender);
+    snprintf(text, sizeof text, "%s cannot use its update: %s", apply->node->name, reason);
+    part->reason = text_copy(round_arena(round), text);
+    if (!part->reason) return out_of_memory(apply);
+    stream_move(stream, STREAM_ABANDONED);
+    part->stream = (struct id){{0}};
+    part_move(part, PART_EXCLUDED);
+    job_touch(apply, job);
+    return ANB_OK;
+}
+
 enum anb_status apply_stream_abandoned(struct apply *apply, const struct stream_abandoned *record)
 {
     if (id_is_zero(&record->stream) && record->gives_up) return give_up(apply, record);
-    struct stream_box *box;
+    struct stream_box *box = stream_find(apply->federation, &record->stream);
+    if (box && box->state.sender != apply->node->name && apply->node->role == ROLE_AGGREGATOR)
+        return void_update(apply, &box->state, record->reason);
     enum anb_status status = find_stream(apply, &record->stream, &box);
     if (status == ANB_OK && box->state.phase != STREAM_OPEN)
         status = refuse(apply, REFUSAL_ABANDONED_STREAM, ANB_EXISTS, "%s abandons a stream that is %s already",

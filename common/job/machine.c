@@ -28,6 +28,7 @@ static const struct machine_move part_moves[] = {
     {PART_OPENED, PART_WAITING, "StreamAbandoned, NodeUp, NodeDown: the stream broke off"},
     {PART_WAITING, PART_EXCLUDED, "bad weight or layout, given up, or late"},
     {PART_OPENED, PART_EXCLUDED, "bad weight or layout, given up, or late"},
+    {PART_CLOSED, PART_EXCLUDED, "StreamAbandoned by an aggregator: it cannot use the update"},
 };
 const struct machine part_machine = {"part",     "A site's part in a round", part_states, COUNT(part_states),
                                      part_moves, COUNT(part_moves)};
@@ -36,7 +37,7 @@ static const char *const stream_states[] = {"open", "closed", "abandoned"};
 static const struct machine_move stream_moves[] = {
     {STREAM_OPEN, STREAM_CLOSED, "StreamClosed: all its chunks are in the log"},
     {STREAM_OPEN, STREAM_ABANDONED, "StreamAbandoned, NodeUp, NodeDown, RoundCut, or replaced"},
-    {STREAM_CLOSED, STREAM_ABANDONED, "RoundCut: a model of an older attempt is void"},
+    {STREAM_CLOSED, STREAM_ABANDONED, "RoundCut: a model of an older attempt is void; or an aggregator cannot use it"},
 };
 const struct machine stream_machine = {"stream",     "A stream",         stream_states, COUNT(stream_states),
                                        stream_moves, COUNT(stream_moves)};

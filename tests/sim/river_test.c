@@ -125,9 +125,50 @@ static void repeated_and_hidden_records_change_nothing(void)
     CHECK(digest_equal(&digest, &expected));
 }
 
+static void a_damaged_update_is_left_out_by_name_and_the_quorum_goes_on(void)
+{
+    struct river_config config = plain;
+    config.n_aggregators = 2;
+    config.rounds = 2;
+    config.quorum = 2;
+    config.faults.damaged_topic = "p.out.site-2";
+    struct river *river = river_open(&config);
+    struct digest digest;
+    enum outcome outcome = OUTCOME_FAILED;
+    char reason[256] = "";
+    CHECK(river_await_end(river, &outcome, reason, &digest));
+    CHECK_EQUAL(outcome, OUTCOME_COMPLETED);
+    const struct federation *federation = node_lock(river_server(river));
+    const struct job_state *job = federation_job_at(federation, 0);
+    for (int r = 0; r < config.rounds; r++) {
+        const struct part_state *part = &job->rounds[r]->parts[1];
+        CHECK_TEXT(part->site, "site-2");
+        CHECK_EQUAL(part->phase, PART_EXCLUDED);
+        CHECK(part->reason && strstr(part->reason, "was altered") != NULL);
+    }
+    node_unlock(river_server(river));
+    river_close(river);
+}
+
+static void a_damaged_update_without_quorum_fails_the_job_by_name(void)
+{
+    struct river_config config = plain;
+    struct digest digest;
+    enum outcome outcome = OUTCOME_COMPLETED;
+    char reason[256] = "";
+    config.faults.damaged_topic = "p.out.site-2";
+    struct river *river = river_open(&config);
+    CHECK(river_await_end(river, &outcome, reason, &digest));
+    CHECK_EQUAL(outcome, OUTCOME_FAILED);
+    CHECK(strstr(reason, "site-2") != NULL);
+    river_close(river);
+}
+
 TEST_MAIN("river", TEST(one_two_and_three_aggregators_give_the_same_model),
           TEST(chunk_size_does_not_change_how_a_job_ends), TEST(diff_updates_and_full_updates_come_to_the_same_rounds),
           TEST(a_killed_aggregator_folds_again_from_the_log), TEST(a_killed_server_reads_the_log_and_goes_on),
           TEST(a_killed_site_trains_again_and_the_model_is_the_same),
           TEST(a_mute_site_is_cut_at_the_deadline_when_the_quorum_is_there),
-          TEST(without_quorum_the_job_fails_and_names_who_is_missing), TEST(repeated_and_hidden_records_change_nothing))
+          TEST(without_quorum_the_job_fails_and_names_who_is_missing), TEST(repeated_and_hidden_records_change_nothing),
+          TEST(a_damaged_update_is_left_out_by_name_and_the_quorum_goes_on),
+          TEST(a_damaged_update_without_quorum_fails_the_job_by_name))
