@@ -106,21 +106,22 @@ static int64_t sites_in(const struct doc *round)
     return count;
 }
 
+/* "round 3/10  sites 2/4  12s  accuracy=0.87", or another state than running in place of the round. */
 static void draw_bar(struct watch *watch, const struct doc *job)
 {
-    char words[WORDS_BYTES], spent[FORMAT_BYTES];
+    char words[WORDS_BYTES], spent[FORMAT_BYTES], sites[48] = "";
     const struct doc *rounds = doc_get(job, "rounds"), *newest = doc_at(rounds, doc_size(rounds) - 1);
     int64_t total = doc_int(doc_get(job, "rounds_total"), 0), done = job_rounds_done(job);
+    bool running = strcmp(job_state_word(job), "running") == 0;
     format_duration(clock_monotonic_ms() - watch->bar.started_ms, spent);
-    snprintf(words, sizeof words, "%s  round %lld/%lld", job_state_word(job), (long long)done, (long long)total);
-    if (doc_size(rounds) > 0) {
-        size_t used = strlen(words);
-        snprintf(words + used, sizeof words - used, "  sites %lld/%zu ", (long long)sites_in(newest),
+    if (running && doc_size(rounds) > 0)
+        snprintf(sites, sizeof sites, "  sites %lld/%zu", (long long)sites_in(newest),
                  doc_size(doc_get(newest, "sites")));
-        add_metrics(doc_get(newest, "metrics"), words, sizeof words);
-    }
-    size_t used = strlen(words);
-    snprintf(words + used, sizeof words - used, "  %s", spent);
+    if (running)
+        snprintf(words, sizeof words, "round %lld/%lld%s  %s ", (long long)done, (long long)total, sites, spent);
+    else
+        snprintf(words, sizeof words, "%.32s  %s ", job_state_word(job), spent);
+    add_metrics(doc_get(newest, "metrics"), words, sizeof words);
     bar_steps(&watch->bar, done, total, words);
 }
 

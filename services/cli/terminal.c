@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BAR_CELLS = 20, REDRAW_MS = 100, LINE_BYTES = 512 };
+enum { BAR_CELLS = 16, REDRAW_MS = 100, LINE_BYTES = 512 };
 
 bool terminal_is(FILE *file)
 {

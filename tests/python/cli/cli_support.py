@@ -22,11 +22,18 @@ def program() -> Path:
     return max(built, key=lambda p: p.stat().st_mtime)
 
 
-def run(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def environment(**more: str) -> dict[str, str]:
+    """Ours without what would change the command line's ways."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("ANABRANCH_") and not k.lower().endswith("_proxy")}
-    kept |= {"XDG_STATE_HOME": "/nonexistent"} | environment
+    kept.pop("NO_COLOR", None)
+    return kept | {"XDG_STATE_HOME": "/nonexistent"} | more
+
+
+def run(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     command = [str(program()), *map(str, words)]
-    return subprocess.run(command, env=kept, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command, env=environment(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
 
 
 def summary(**changes: Any) -> dict[str, Any]:
