@@ -2,6 +2,7 @@
  *
  * It makes a project's topics before it says that it is ready, because the mock cluster inside does not answer when it
  * is asked to create topics. It ends on SIGTERM or SIGINT, and what it held is gone then. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct settings {
     char *project, *nodes, *ready_file;
@@ -26,7 +28,7 @@ static const struct option_entry entries[] = {
         "partitions"),
     OPTION_INT_ENTRY(struct settings, partitions, "partitions", "4", 1, 64, "", "partitions of each outbox in --nodes"),
     OPTION_OPTIONAL_ENTRY(struct settings, ready_file, "ready-file",
-                          "where the address is written, whole, as soon as the broker answers"),
+                          "write one JSON line here when ready: the address is bootstrap_servers in it"),
 };
 
 static const struct option_table table = {
@@ -78,20 +80,28 @@ static enum anb_status add_topics(struct embedded_broker *broker, struct setting
     return status;
 }
 
-static enum anb_status say_ready(const struct settings *settings, const char *servers, struct anb_error *err)
+/* The ready file is one JSON line, as those of the other programs. */
+static enum anb_status say_ready(const struct settings *settings, const char *servers, int64_t ms,
+                                 struct anb_error *err)
 {
+    char line[512];
     printf("%s\n", servers);
     fflush(stdout);
-    log_event(LOG_INFO, "ready", "project=%s servers=%s", settings->project, servers);
-    return settings->ready_file ? file_write(settings->ready_file, slice_of_text(servers), err) : ANB_OK;
+    log_event(LOG_INFO, "ready", "project=%s servers=%s ms=%lld", settings->project, servers, (long long)ms);
+    if (!settings->ready_file) return ANB_OK;
+    snprintf(line, sizeof line, "{\"name\":\"broker\",\"pid\":%d,\"ready_ms\":%lld,\"bootstrap_servers\":\"%s\"}\n",
+             (int)getpid(), (long long)ms, servers);
+    return file_write(settings->ready_file, slice_of_text(line), err);
 }
 
 static enum anb_status serve(struct settings *settings, const sigset_t *endings, struct anb_error *err)
 {
+    int64_t begun_ms = clock_monotonic_ms();
     struct embedded_broker *broker = NULL;
     enum anb_status status = embedded_broker_start(&broker, err);
     if (status == ANB_OK) status = add_topics(broker, settings, err);
-    if (status == ANB_OK) status = say_ready(settings, embedded_broker_servers(broker), err);
+    if (status == ANB_OK)
+        status = say_ready(settings, embedded_broker_servers(broker), clock_monotonic_ms() - begun_ms, err);
     int signal_number = 0;
     if (status == ANB_OK) sigwait(endings, &signal_number);
     embedded_broker_stop(broker);
