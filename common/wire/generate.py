@@ -11,8 +11,14 @@ import re
 import sys
 from pathlib import Path
 
-PRIMITIVES = {"string": "const char *", "bytes": "struct slice", "long": "int64_t", "int": "int32_t",
-              "double": "double", "boolean": "bool"}
+PRIMITIVES = {
+    "string": "const char *",
+    "bytes": "struct slice",
+    "long": "int64_t",
+    "int": "int32_t",
+    "double": "double",
+    "boolean": "bool",
+}
 FIXED = {"Id": "struct id", "Digest": "struct digest", "Tag": "struct tag"}
 
 
@@ -44,8 +50,9 @@ def canonical(schema, namespace: str = "") -> str:
     namespace = schema.get("namespace", namespace)
     start = '{"name":"%s.%s","type":"%s"' % (namespace, schema["name"], kind)
     if kind == "record":
-        fields = ",".join('{"name":"%s","type":%s}' % (f["name"], canonical(f["type"], namespace))
-                          for f in schema["fields"])
+        fields = ",".join(
+            '{"name":"%s","type":%s}' % (f["name"], canonical(f["type"], namespace)) for f in schema["fields"]
+        )
         return start + ',"fields":[' + fields + "]}"
     if kind == "enum":
         return start + ',"symbols":[' + ",".join(json.dumps(s) for s in schema["symbols"]) + "]}"
@@ -87,8 +94,11 @@ class Types:
         {"record": self.define_record, "enum": self.define_enum, "fixed": self.define_fixed}[schema["type"]](schema)
 
     def define_fixed(self, schema: dict) -> None:
-        self.tables.append(f"static const struct wire_type type_{snake(schema['name'])} = {{WIRE_FIXED, "
-                           f"\"{schema['name']}\", {schema['size']}, NULL, 0, NULL}};")
+        self.tables.append(f'_Static_assert(sizeof({FIXED[schema["name"]]}) == {schema["size"]}, "size of a fixed");')
+        self.tables.append(
+            f"static const struct wire_type type_{snake(schema['name'])} = {{WIRE_FIXED, "
+            f'"{schema["name"]}", {schema["size"]}, NULL, 0, NULL}};'
+        )
 
     def define_enum(self, schema: dict) -> None:
         name = snake(schema["name"])
@@ -97,8 +107,10 @@ class Types:
         count = len(schema["symbols"])
         self.header.append(f"enum {name} {{ {symbols} }};\nextern const char *const {name}_words[{count}];\n")
         self.tables.append(f"const char *const {name}_words[{count}] = {{{words}}};")
-        self.tables.append(f"static const struct wire_type type_{name} = {{WIRE_ENUM, \"{schema['name']}\", "
-                           f"sizeof(enum {name}), NULL, {count}, NULL}};")
+        self.tables.append(
+            f'static const struct wire_type type_{name} = {{WIRE_ENUM, "{schema["name"]}", '
+            f"sizeof(enum {name}), NULL, {count}, NULL}};"
+        )
 
     def define_record(self, schema: dict) -> None:
         name = snake(schema["name"])
@@ -109,8 +121,10 @@ class Types:
         doc = f"/* {schema['doc']} */\n" if schema.get("doc") else ""
         self.header.append(f"{doc}struct {name} {{\n" + "".join(members) + "};\n")
         self.tables.append(f"static const struct wire_field fields_of_{name}[] = {{\n" + "".join(entries) + "};")
-        self.tables.append(f"static const struct wire_type type_{name} = {{WIRE_RECORD, \"{schema['name']}\", "
-                           f"sizeof(struct {name}), fields_of_{name}, {len(schema['fields'])}, NULL}};")
+        self.tables.append(
+            f'static const struct wire_type type_{name} = {{WIRE_RECORD, "{schema["name"]}", '
+            f"sizeof(struct {name}), fields_of_{name}, {len(schema['fields'])}, NULL}};"
+        )
 
     def member(self, field: dict) -> str:
         avro = field["type"]
@@ -128,16 +142,19 @@ class Types:
         if isinstance(avro, dict) and avro["type"] == "array":
             count = f"offsetof(struct {name}, n_{field['name']})"
             table = self.table_name(avro)
-            line = (f"static const struct wire_type {table} = {{WIRE_ARRAY, \"array\", 0, NULL, 0, "
-                    f"&{self.table_name(avro['items'])}}};")
+            line = (
+                f'static const struct wire_type {table} = {{WIRE_ARRAY, "array", 0, NULL, 0, '
+                f"&{self.table_name(avro['items'])}}};"
+            )
             if line not in self.tables:
                 self.tables.append(line)
-        return (f"    {{\"{field['name']}\", &{self.table_name(avro)}, "
-                f"offsetof(struct {name}, {field['name']}), {count}}},\n")
+        return (
+            f'    {{"{field["name"]}", &{self.table_name(avro)}, offsetof(struct {name}, {field["name"]}), {count}}},\n'
+        )
 
 
 def c_string(text: str) -> str:
-    pieces = [text[i:i + 100] for i in range(0, len(text), 100)]
+    pieces = [text[i : i + 100] for i in range(0, len(text), 100)]
     return "\n        ".join(json.dumps(p) for p in pieces)
 
 
@@ -149,27 +166,40 @@ def main() -> None:
     target.mkdir(parents=True, exist_ok=True)
     types = Types()
     for avro, c_name in PRIMITIVES.items():
-        types.tables.append(f"static const struct wire_type type_{avro} = {{WIRE_{avro.upper()}, \"{avro}\", "
-                            f"sizeof({c_name.strip()}), NULL, 0, NULL}};")
+        types.tables.append(
+            f'static const struct wire_type type_{avro} = {{WIRE_{avro.upper()}, "{avro}", '
+            f"sizeof({c_name.strip()}), NULL, 0, NULL}};"
+        )
     names, rows = [], []
     for path in sorted(source.glob("*.avsc")):
         schema = json.loads(path.read_text())
         types.define(schema)
         name, text = schema["name"], canonical(schema)
         names.append(name)
-        rows.append(f"    [RECORD_{snake(name).upper()}] = {{\"{name}\", 0x{fingerprint(text):016x}u, "
-                    f"&type_{snake(name)},\n        {c_string(text)}}},\n")
+        rows.append(
+            f'    [RECORD_{snake(name).upper()}] = {{"{name}", 0x{fingerprint(text):016x}u, '
+            f"&type_{snake(name)},\n        {c_string(text)}}},\n"
+        )
     kinds = "".join(f"    RECORD_{snake(n).upper()},\n" for n in names)
     union = "".join(f"        struct {snake(n)} {snake(n)};\n" for n in names)
     (target / "records.h").write_text(
-        NOTICE + "#ifndef ANB_WIRE_RECORDS_H\n#define ANB_WIRE_RECORDS_H\n\n#include \"base/id.h\"\n"
-        "#include \"crypto/digest.h\"\n\nstruct tag {\n    unsigned char bytes[16];\n};\n\n"
-        + "\n".join(types.header) + "\nenum record_kind {\n" + kinds + "    N_RECORD_KINDS\n};\n\n"
-        "/* Any record. Texts, slices and arrays live in the arena it was decoded into, or wherever its maker put them. */\n"
-        "struct record {\n    enum record_kind kind;\n    union {\n" + union + "    } is;\n};\n\n#endif\n")
+        NOTICE + '#ifndef ANB_WIRE_RECORDS_H\n#define ANB_WIRE_RECORDS_H\n\n#include "base/id.h"\n'
+        '#include "crypto/digest.h"\n\nstruct tag {\n    unsigned char bytes[16];\n};\n\n'
+        + "\n".join(types.header)
+        + "\nenum record_kind {\n"
+        + kinds
+        + "    N_RECORD_KINDS\n};\n\n"
+        "/* Any record. Texts, slices and arrays live in the arena it was decoded into, or where its maker put it. */\n"
+        "struct record {\n    enum record_kind kind;\n    union {\n" + union + "    } is;\n};\n\n#endif\n"
+    )
     (target / "records.c").write_text(
-        NOTICE + "#include \"wire/schema.h\"\n\n" + "\n".join(types.tables)
-        + "\n\nconst struct wire_schema wire_schemas[N_RECORD_KINDS] = {\n" + "".join(rows) + "};\n")
+        NOTICE
+        + '#include "wire/schema.h"\n\n'
+        + "\n".join(types.tables)
+        + "\n\nconst struct wire_schema wire_schemas[N_RECORD_KINDS] = {\n"
+        + "".join(rows)
+        + "};\n"
+    )
 
 
 main()

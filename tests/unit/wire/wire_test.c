@@ -227,6 +227,24 @@ static void record_that_needs_more_than_the_arena_is_too_large(void)
     end();
 }
 
+/* Every place where memory can run out. */
+static void every_smaller_arena_is_too_small_and_never_passed(void)
+{
+    for (int kind = 0; kind < N_RECORD_KINDS; kind++) {
+        begin(ARENA_BYTES);
+        struct record record = make((enum record_kind)kind, 13), got;
+        CHECK_STATUS(wire_encode(&record, &out, &test_error), ANB_OK);
+        CHECK_STATUS(wire_decode(buf_slice(&out), &readers, &got, &test_error), ANB_OK);
+        for (size_t needed = readers.used, ceiling = 0; ceiling < needed; ceiling += 16) {
+            arena_fini(&readers);
+            arena_init(&readers, ceiling);
+            CHECK_STATUS(wire_decode(buf_slice(&out), &readers, &got, &test_error), ANB_TOO_LARGE);
+            CHECK(readers.used <= ceiling);
+        }
+        end();
+    }
+}
+
 static void every_kind_comes_back_as_it_was(void)
 {
     for (int i = 0; i < 200 * N_RECORD_KINDS; i++) {
@@ -352,7 +370,8 @@ TEST_MAIN("wire", TEST(bytes_without_a_header_are_refused), TEST(unknown_fingerp
           TEST(arrays_in_blocks_of_any_form_are_read), TEST(missing_text_is_not_encoded),
           TEST(text_that_is_not_utf8_is_not_encoded), TEST(enum_without_symbol_is_not_encoded),
           TEST(control_record_above_64_kib_is_refused_both_ways), TEST(record_beyond_the_bufs_ceiling_is_not_encoded),
-          TEST(record_that_needs_more_than_the_arena_is_too_large), TEST(every_kind_comes_back_as_it_was),
+          TEST(record_that_needs_more_than_the_arena_is_too_large),
+          TEST(every_smaller_arena_is_too_small_and_never_passed), TEST(every_kind_comes_back_as_it_was),
           TEST(records_are_appended_behind_each_other), TEST(every_truncation_of_every_kind_is_refused),
           TEST(flipped_bits_never_crash_nor_pass_the_ceiling), TEST(heads_are_found_in_every_kind_but_chunk),
           TEST(threads_may_encode_and_decode_at_once))
