@@ -30,7 +30,7 @@ struct workers {
 static bool is_taken(void *context, const char *job)
 {
     const struct workers *all = context;
-    for (int i = 0; i < all->n; i++)
+    for (int i = 0; i < MAX_WORKERS; i++)
         if (strcmp(all->list[i].job, job) == 0) return true;
     return false;
 }
