@@ -103,7 +103,7 @@ static enum anb_status append_waiting(struct node *node, struct pending *pending
 
 enum anb_status node_append(struct node *node, struct record *record, bool wait, struct anb_error *err)
 {
-    struct pending *pending;
+    struct pending *pending = NULL;
     pthread_mutex_lock(&node->append_lock);
     stamp(node, record, node->sequence + 1);
     enum anb_status status = encode(node, record, &pending, err);
@@ -153,7 +153,7 @@ void node_settle(struct node *node)
 static enum anb_status send_aside(struct node *node, const char *topic, int32_t partition, const char *key,
                                   struct record *record, int64_t room_ms, struct anb_error *err)
 {
-    struct pending *pending;
+    struct pending *pending = NULL;
     stamp(node, record, 0);
     enum anb_status status = encode(node, record, &pending, err);
     if (status != ANB_OK) return status;
