@@ -1,0 +1,64 @@
+"""`anabranch dev`: a federation in the background, on the embedded broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from federation import BIN
+from jobs import make_job
+
+Anabranch = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def anabranch(tmp_path: Path) -> Iterator[Anabranch]:
+    folder = tmp_path / "dev"
+    environment = {**os.environ, "ANB_GATES": str(tmp_path), "HOME": str(tmp_path)}
+
+    def run(*words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [str(BIN / "anabranch"), *words]
+        if words[0] == "dev":
+            command += ["--folder", str(folder)]
+        else:
+            state = json.loads(run("dev", "status", "--json").stdout)
+            command += ["--server", state["server"]]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env=environment, check=False
+        )
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    yield run
+    run("dev", "down", ok=False)
+
+
+def test_a_job_runs_on_the_embedded_broker(anabranch: Anabranch, tmp_path: Path) -> None:
+    anabranch("dev", "up", "--sites", "3", "--aggregators", "2")
+    anabranch("job", "submit", str(make_job(tmp_path / "job", rounds=2)), "--wait")
+    assert json.loads(anabranch("job", "list", "--json").stdout)["jobs"][0]["outcome"] == "completed"
+
+
+def test_a_model_too_large_for_the_embedded_broker_is_refused_with_the_way_to_kafka(
+    anabranch: Anabranch, tmp_path: Path
+) -> None:
+    anabranch("dev", "up", "--sites", "1")
+    done = anabranch("job", "submit", str(make_job(tmp_path / "job", minimum=1, mib=64)), ok=False)
+    assert done.returncode == 4
+    assert "--bootstrap-servers" in done.stdout + done.stderr
+
+
+def test_down_leaves_no_process_behind(anabranch: Anabranch, tmp_path: Path) -> None:
+    anabranch("dev", "up", "--sites", "2")
+    mine = str(tmp_path / "dev")
+    anabranch("dev", "down")
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert mine not in entry.read_bytes().decode(errors="replace"), entry
+        except OSError:
+            continue  # a process that has just ended
