@@ -1,0 +1,19 @@
+# shellcheck shell=bash
+# Benchmarks: each builds what it needs, ends with one line of JSON, and leaves nothing running.
+
+bench_main() {
+    local name=${1:-}
+    case $name in
+    exchange | latency)
+        setup_build && install_python && install_kafka
+        build release programs bench_floor
+        supervise python3 "bench/$name.py" "${@:2}"
+        ;;
+    fold)
+        setup_build
+        build release bench_fold
+        supervise build/release/bench/bench_fold
+        ;;
+    *) die "unknown benchmark '$name'; there are: exchange, latency, fold" ;;
+    esac
+}
