@@ -235,7 +235,7 @@ enum anb_status say_answer(struct world *world, const char *site, const char *jo
     return say(world, site, &record);
 }
 
-size_t lead(struct world *world)
+size_t plan(struct world *world)
 {
     const char *leader = federation_leader(world->federation);
     world->n_decided = 0;
@@ -245,6 +245,13 @@ size_t lead(struct world *world)
     if (federation_decide(world->federation, leader, world->now_ms, &world->arena, &world->decided, &world->n_decided,
                           &world->wake_ms, &world->err) != ANB_OK)
         abort();
+    return world->n_decided;
+}
+
+size_t lead(struct world *world)
+{
+    const char *leader = federation_leader(world->federation);
+    plan(world);
     for (size_t i = 0; i < world->n_decided; i++)
         if (say(world, leader, &world->decided[i]) != ANB_OK) {
             printf("a decision was refused: %s\n", world->err.text);
@@ -313,4 +320,12 @@ int64_t refusals(const struct world *world, const char *reason)
         if (strcmp(word, reason) == 0) return count;
     }
     return -1;
+}
+
+bool was_refused(struct world *world, enum anb_status got, enum anb_status expected, const char *reason, int64_t before)
+{
+    if (got == expected && refusals(world, reason) == before + 1 && *world->err.text) return true;
+    printf("got %s (%s), not %s counted as %s\n", anb_status_word(got), world->err.text, anb_status_word(expected),
+           reason);
+    return false;
 }

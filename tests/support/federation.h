@@ -46,7 +46,9 @@ enum anb_status say_claim(struct world *world, const char *server);
 enum anb_status say_submit(struct world *world, const char *job, const char *request, const char *spec);
 enum anb_status say_answer(struct world *world, const char *site, const char *job, bool accepted, const char *reason);
 
-/* Ask the leader (by the state) and fold in what it says; how many records. */
+/* Ask the leader (by the state) what it would say, in world->decided; how many records. */
+size_t plan(struct world *world);
+/* The same, and fold it in. */
 size_t lead(struct world *world);
 /* The one record of the last decision when it is of this kind, else NULL. */
 const struct record *only(const struct world *world, enum record_kind kind);
@@ -74,5 +76,14 @@ const struct job_state *the_job(const struct world *world);
 const struct round_state *the_round(const struct world *world);
 const struct part_state *part_of(const struct world *world, const char *site);
 int64_t refusals(const struct world *world, const char *reason);
+bool was_refused(struct world *world, enum anb_status got, enum anb_status expected, const char *reason,
+                 int64_t before);
+
+/* The call must be refused with this status, and counted once under this word. */
+#define CHECK_REFUSED(world, call, status, word)                                                                       \
+    do {                                                                                                               \
+        int64_t before_ = refusals(world, word);                                                                       \
+        CHECK(was_refused(world, call, status, word, before_));                                                        \
+    } while (0)
 
 #endif
