@@ -148,6 +148,16 @@ static void fold_share(struct sim *sim, struct sim_node *node, const struct roun
     if (!is_busy(sim, node, 1000)) say_closed(sim, node, federation_stream(node->federation, &share->stream), round);
 }
 
+/* A damaged update: seldom, or every federation would end without its quorum. */
+static void blame(struct sim *sim, struct sim_node *node, const struct round_state *round)
+{
+    const struct part_state *part = &round->parts[sim_draw(sim, round->n_parts)];
+    struct record record = {
+        RECORD_STREAM_ABANDONED,
+        .is.stream_abandoned = {.stream = part->stream, .job = SIM_JOB, .round = round->round, .reason = "damaged"}};
+    if (!id_is_zero(&part->stream)) sim_say(sim, node, &record);
+}
+
 static void act_as_aggregator(struct sim *sim, struct sim_node *node)
 {
     const struct round_state *round = open_round(node);
@@ -155,6 +165,7 @@ static void act_as_aggregator(struct sim *sim, struct sim_node *node)
         const struct share_state *share = &round->shares[i];
         if (strcmp(share->node, node->name) != 0 || share->closed) continue;
         if (!sim->calm && sim_chance(sim, 2)) return say_give_up(sim, node, round);
+        if (!sim->calm && sim_chance(sim, 2)) return blame(sim, node, round);
         fold_share(sim, node, round, share);
     }
 }
