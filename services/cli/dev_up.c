@@ -313,9 +313,10 @@ static enum anb_status print_result(const struct up *up, struct anb_error *err)
         doc_free(root);
         return status;
     }
-    printf("project %s runs: server %s, broker %s%s, %lld aggregators, %lld sites\n", up->state.project,
+    long long n_aggregators = up->settings->aggregators, n_sites = up->settings->sites;
+    printf("project %s runs: server %s, broker %s%s, %lld aggregator%s, %lld site%s\n", up->state.project,
            up->state.server, up->state.bootstrap_servers, up->settings->bootstrap_servers ? "" : " (embedded)",
-           (long long)up->settings->aggregators, (long long)up->settings->sites);
+           n_aggregators, n_aggregators == 1 ? "" : "s", n_sites, n_sites == 1 ? "" : "s");
     if (up->settings->folder) printf("export ANABRANCH_SERVER=%s\n", up->state.server);
     fflush(stdout);
     fprintf(stderr, "next: anabranch job submit DIR --wait; anabranch dev status; anabranch dev down\n");
