@@ -12,7 +12,7 @@ bench_main() {
     fold)
         setup_build
         build release bench_fold
-        supervise build/release/bench/bench_fold
+        supervise build/release/bench/bench_fold "${@:2}"
         ;;
     *) die "unknown benchmark '$name'; there are: exchange, latency, fold" ;;
     esac

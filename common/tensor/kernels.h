@@ -5,10 +5,7 @@
  * averaged in double and rounded half to even, then held to the type's range, NaN as 0; any bool byte but 0 counts as
  * 1, and bool is true when the mean > half (ties false). f32, f16 and bf16 are rounded to nearest even, once. A NaN
  * that is written out is the positive quiet one without payload; between calls a NaN in acc may carry any. The scalar
- * variant is always built and is the oracle of the others. Pure functions: any thread.
- *
- * One call for a whole chunk and site after site streams the sums through memory each time; all sites over the same few
- * thousand elements, then the next, keeps them in the first-level cache. */
+ * variant is always built and is the oracle of the others. Pure functions: any thread. */
 #ifndef ANB_TENSOR_KERNELS_H
 #define ANB_TENSOR_KERNELS_H
 

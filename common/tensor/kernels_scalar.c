@@ -39,11 +39,11 @@ static double from_F32(float x)
     return (double)x;
 }
 
+/* The bits in the places a float has for them, then the difference of the two exponents' biases made good. */
 static double from_F16(uint16_t x)
 {
-    uint32_t exponent = x >> 10 & 0x1f, mantissa = x & 0x3ff;
-    double magnitude = exponent == 0 ? ldexp(mantissa, -24) : ldexp(mantissa | 0x400, (int)exponent - 25);
-    if (exponent == 0x1f) magnitude = mantissa ? NAN : INFINITY;
+    double magnitude = (double)float_of_bits((uint32_t)(x & 0x7fff) << 13) * 0x1p112;
+    if (magnitude >= 65536) magnitude = x & 0x3ff ? NAN : INFINITY;
     return x >> 15 ? -magnitude : magnitude;
 }
 

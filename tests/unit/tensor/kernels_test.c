@@ -1,6 +1,9 @@
 /* The scalar kernels against facts computed another way, then every variant against the scalar ones, bit for bit. */
 #include "tensor/kernels.h"
 
+#include "base/doc.h"
+#include "base/file.h"
+#include "base/id.h"
 #include "support/test.h"
 
 #include <float.h>
@@ -198,6 +201,53 @@ static void every_nan_that_goes_out_has_the_same_bits(void)
     CHECK_EQUAL(finish_16(DTYPE_BF16, acc), 0x7fc0);
 }
 
+enum { VECTOR_BYTES = 4096 };
+
+static size_t bytes_of_hex(const struct doc *hex, unsigned char bytes[VECTOR_BYTES])
+{
+    const char *text = doc_text(hex, "");
+    size_t size = strlen(text) / 2;
+    REQUIRE(size > 0 && size <= VECTOR_BYTES && hex_decode(text, bytes, size));
+    return size;
+}
+
+static void check_vector(const struct doc *vector, const struct doc *weights)
+{
+    double sums[VECTOR_BYTES], total = 0;
+    unsigned char bytes[VECTOR_BYTES], output[VECTOR_BYTES];
+    size_t n = (size_t)doc_int(doc_get(vector, "elements"), 0);
+    enum dtype dtype = N_DTYPES;
+    REQUIRE(n <= VECTOR_BYTES / 8 && dtype_parse(doc_text(doc_get(vector, "dtype"), ""), &dtype));
+    kernel_zero(sums, n);
+    for (size_t site = 0; site < doc_size(weights); site++) {
+        double weight = doc_real(doc_at(weights, site), 0);
+        REQUIRE(bytes_of_hex(doc_at(doc_get(vector, "inputs"), site), bytes) == n * dtype_bytes(dtype));
+        kernel_accumulate(dtype, sums, bytes, n, weight);
+        total += weight;
+    }
+    REQUIRE(bytes_of_hex(doc_get(vector, "output"), bytes) == n * dtype_bytes(dtype));
+    CHECK_EQUAL(kernel_finish(dtype, output, sums, n, total), (size_t)doc_int(doc_get(vector, "nonfinite"), -1));
+    CHECK(memcmp(output, bytes, n * dtype_bytes(dtype)) == 0);
+}
+
+static void weighted_means_are_those_that_numpy_computes(void)
+{
+    struct buf text;
+    struct doc *vectors = NULL;
+    buf_init(&text, 1 << 20);
+    CHECK_STATUS(file_read("tests/vectors/fedavg.json", &text, &test_error), ANB_OK);
+    CHECK_STATUS(doc_parse_json(buf_slice(&text), "fedavg.json", &vectors, &test_error), ANB_OK);
+    const struct doc *cases = doc_get(vectors, "cases");
+    CHECK_EQUAL(doc_size(cases), N_DTYPES);
+    for (size_t v = 0; kernel_variant(v); v++) {
+        kernel_use(kernel_variant(v));
+        for (size_t i = 0; i < doc_size(cases); i++) check_vector(doc_at(cases, i), doc_get(vectors, "weights"));
+    }
+    kernel_use(NULL);
+    doc_free(vectors);
+    buf_fini(&text);
+}
+
 enum { LONGEST = 71, ROUNDS = 3000 };
 
 /* Sums that stress every path: any bits at all, ordinary sizes, ties, the edges of the small types. */
@@ -301,6 +351,7 @@ TEST_MAIN("kernels", TEST(every_f16_and_every_midpoint_rounds_to_nearest_even),
           TEST(integers_are_held_to_their_range_and_nan_is_zero),
           TEST(bool_is_true_above_a_half_only_and_any_set_byte_counts_as_one),
           TEST(product_and_sum_are_rounded_one_after_the_other), TEST(nan_and_infinity_are_counted_in_every_dtype),
-          TEST(every_nan_that_goes_out_has_the_same_bits), TEST(every_variant_accumulates_the_bits_of_the_scalar_one),
+          TEST(every_nan_that_goes_out_has_the_same_bits), TEST(weighted_means_are_those_that_numpy_computes),
+          TEST(every_variant_accumulates_the_bits_of_the_scalar_one),
           TEST(every_variant_finishes_the_bits_of_the_scalar_one),
           TEST(unknown_variant_is_refused_and_the_first_is_scalar), TEST(zero_clears_and_takes_no_elements))
