@@ -51,7 +51,7 @@ def as_double(dtype: str, raw: bytes) -> np.ndarray:
         return np.array([bf16_value(int(pattern)) for pattern in np.frombuffer(raw, "<u2")])
     if dtype == "BOOL":
         return (np.frombuffer(raw, "u1") != 0).astype(np.float64)
-    return np.frombuffer(raw, {**INTEGERS, **FLOATS}[dtype]).astype(np.float64)
+    return np.array(np.frombuffer(raw, {**INTEGERS, **FLOATS}[dtype]), np.float64)
 
 
 def from_double(dtype: str, mean: np.ndarray) -> bytes:
@@ -85,11 +85,15 @@ def edges(dtype: str) -> list[bytes]:
             [0x7F7F, 0, 0x8000, 0, 0x7FC1],
         ]
         return [np.array(row, "<u2").tobytes() for row in rows]
-    limits = np.finfo(FLOATS[dtype])
-    tiny = limits.smallest_subnormal
-    largest = limits.max if dtype != "F64" else limits.max / 16
-    rows = [[largest, tiny, -0.0, np.inf, 1], [largest, 3 * tiny, -0.0, -np.inf, 2], [largest, 0, -0.0, 0, np.nan]]
-    return [np.array(row, FLOATS[dtype]).tobytes() for row in rows]
+    reach = np.finfo(FLOATS[dtype])
+    tiny = float(reach.smallest_subnormal)
+    largest = float(reach.max) / (16 if dtype == "F64" else 1)
+    floats: list[list[float]] = [
+        [largest, tiny, -0.0, np.inf, 1],
+        [largest, 3 * tiny, -0.0, -np.inf, 2],
+        [largest, 0, -0.0, 0, np.nan],
+    ]
+    return [np.array(row, FLOATS[dtype]).tobytes() for row in floats]
 
 
 def random_elements(dtype: str, rng: np.random.Generator) -> bytes:
@@ -107,7 +111,7 @@ def random_elements(dtype: str, rng: np.random.Generator) -> bytes:
 def case(dtype: str, rng: np.random.Generator) -> dict[str, object]:
     inputs = [edge + random_elements(dtype, rng) for edge in edges(dtype)]
     sums = np.zeros(len(as_double(dtype, inputs[0])))
-    for weight, raw in zip(WEIGHTS, inputs):
+    for weight, raw in zip(WEIGHTS, inputs, strict=True):
         sums = sums + weight * as_double(dtype, raw)
     output = from_double(dtype, sums / sum(WEIGHTS))
     return {
