@@ -12,11 +12,14 @@
 
 enum { CONTROL_RECORD_MAX_BYTES = 65536 };
 
-/* Append the record's bytes to `out`. TOO_LARGE beyond the buf's ceiling; INVALID for NULL texts or bad enums. */
+/* Append the record's bytes to `out`, which stays as it was on failure. TOO_LARGE beyond the buf's ceiling or, but for
+ * Chunk, CONTROL_RECORD_MAX_BYTES; INVALID for what no reader would accept: NULL, text that is not UTF-8, an enum
+ * without symbol, too many array items. */
 enum anb_status wire_encode(const struct record *record, struct buf *out, struct anb_error *err);
 
 /* The record in `bytes`, all of it. Texts, slices and arrays are copied into `arena`. CORRUPT when the bytes are not a
- * record of a known schema; TOO_LARGE when they need more than the arena has. */
+ * record of a known schema; TOO_LARGE when they need more than the arena has: 1 MiB is enough for any but a Chunk, so
+ * that all nodes accept the same records. */
 enum anb_status wire_decode(struct slice bytes, struct arena *arena, struct record *record, struct anb_error *err);
 
 const char *record_name(enum record_kind kind);

@@ -1,31 +1,13 @@
 #include "lines.h"
 
-#include <string.h>
+#include "base/utf8.h"
 
-/* Bytes of the UTF-8 character at `at`; 0 when it is none. */
-static size_t character_bytes(const unsigned char *at, size_t left)
-{
-    static const struct {
-        unsigned char mask, lead;
-        unsigned long least;
-    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
-    for (size_t n = 1; n <= 4 && n <= left; n++) {
-        if ((at[0] & forms[n - 1].mask) != forms[n - 1].lead) continue;
-        unsigned long point = at[0] & (unsigned char)~forms[n - 1].mask;
-        for (size_t i = 1; i < n; i++) {
-            if ((at[i] & 0xC0) != 0x80) return 0;
-            point = point << 6 | (at[i] & 0x3F);
-        }
-        bool legal = point >= forms[n - 1].least && point <= 0x10FFFF && !(point >= 0xD800 && point <= 0xDFFF);
-        return legal ? n : 0;
-    }
-    return 0;
-}
+#include <string.h>
 
 static void clean(char *text, size_t size)
 {
     for (size_t i = 0; i < size;) {
-        size_t n = character_bytes((const unsigned char *)text + i, size - i);
+        size_t n = utf8_character_bytes(slice_of(text + i, size - i));
         bool control = n == 1 && (unsigned char)text[i] < 0x20 && text[i] != '\t';
         if (n == 0 || control || text[i] == 0x7F) text[i] = '?';
         i += n > 0 ? n : 1;

@@ -2,6 +2,7 @@
 #include "support/records.h"
 #include "support/test.h"
 #include "wire/frame.h"
+#include "wire/walk.h"
 #include "wire/wire.h"
 
 #include <pthread.h>
@@ -160,6 +161,25 @@ static void arrays_in_blocks_of_any_form_are_read(void)
     REQUIRE(got.is.job_started.n_sites == 3);
     CHECK_TEXT(got.is.job_started.sites[0], "x");
     CHECK_TEXT(got.is.job_started.sites[2], "z");
+    end();
+}
+
+/* Two empty texts take 2 bytes in a record and 48 in memory: nothing takes more for its size. */
+static void any_control_record_fits_into_1_mib(void)
+{
+    static struct exclusion excluded[WIRE_MAX_ITEMS + 1];
+    begin(1 << 20);
+    struct record record = make(RECORD_ROUND_CUT, 1), got;
+    for (size_t i = 0; i <= WIRE_MAX_ITEMS; i++) excluded[i] = (struct exclusion){"", ""};
+    record.is.round_cut.n_participants = record.is.round_cut.n_shares = 0;
+    record.is.round_cut.excluded = excluded;
+    record.is.round_cut.n_excluded = WIRE_MAX_ITEMS;
+    CHECK_STATUS(wire_encode(&record, &out, &test_error), ANB_OK);
+    CHECK_STATUS(wire_decode(buf_slice(&out), &readers, &got, &test_error), ANB_OK);
+    CHECK(records_equal(&record, &got));
+    record.is.round_cut.n_excluded++;
+    CHECK_STATUS(wire_encode(&record, &out, &test_error), ANB_INVALID);
+    CHECK(strstr(test_error.text, "more than 16384 array items") || strstr(test_error.text, "not within"));
     end();
 }
 
@@ -367,10 +387,10 @@ TEST_MAIN("wire", TEST(bytes_without_a_header_are_refused), TEST(unknown_fingerp
           TEST(number_longer_than_64_bits_is_refused), TEST(text_with_nul_or_broken_utf8_is_refused),
           TEST(bytes_left_over_are_refused), TEST(enum_without_symbol_is_refused), TEST(truth_value_of_2_is_refused),
           TEST(int_out_of_range_is_refused), TEST(array_blocks_that_lie_are_refused),
-          TEST(arrays_in_blocks_of_any_form_are_read), TEST(missing_text_is_not_encoded),
-          TEST(text_that_is_not_utf8_is_not_encoded), TEST(enum_without_symbol_is_not_encoded),
-          TEST(control_record_above_64_kib_is_refused_both_ways), TEST(record_beyond_the_bufs_ceiling_is_not_encoded),
-          TEST(record_that_needs_more_than_the_arena_is_too_large),
+          TEST(arrays_in_blocks_of_any_form_are_read), TEST(any_control_record_fits_into_1_mib),
+          TEST(missing_text_is_not_encoded), TEST(text_that_is_not_utf8_is_not_encoded),
+          TEST(enum_without_symbol_is_not_encoded), TEST(control_record_above_64_kib_is_refused_both_ways),
+          TEST(record_beyond_the_bufs_ceiling_is_not_encoded), TEST(record_that_needs_more_than_the_arena_is_too_large),
           TEST(every_smaller_arena_is_too_small_and_never_passed), TEST(every_kind_comes_back_as_it_was),
           TEST(records_are_appended_behind_each_other), TEST(every_truncation_of_every_kind_is_refused),
           TEST(flipped_bits_never_crash_nor_pass_the_ceiling), TEST(heads_are_found_in_every_kind_but_chunk),
