@@ -6,7 +6,7 @@ bench_main() {
     case $name in
     exchange | latency)
         setup_build && install_python && install_kafka
-        build release programs bench_floor
+        build release programs bench_floor example_exchange
         supervise python3 "bench/$name.py" "${@:2}"
         ;;
     fold)

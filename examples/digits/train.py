@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import anabranch.client as flare
 import network
+
+import anabranch.client as flare
 
 
 def main() -> None:
