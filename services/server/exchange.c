@@ -66,6 +66,7 @@ static struct MHD_Response *make_response(struct answer *answer)
 
 static enum MHD_Result send_answer(struct exchange *exchange, struct answer *answer)
 {
+    bool is_file = answer->fd >= 0;
     struct MHD_Response *response = make_response(answer);
     if (!response) return MHD_NO;
     if (answer->code != 204) MHD_add_response_header(response, "Content-Type", answer->content_type);
@@ -73,7 +74,8 @@ static enum MHD_Result send_answer(struct exchange *exchange, struct answer *ans
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (*answer->etag) MHD_add_response_header(response, "ETag", answer->etag);
     if (*answer->allow) MHD_add_response_header(response, "Allow", answer->allow);
-    if (answer->is_last) MHD_add_response_header(response, "Connection", "close");
+    /* After a file, 0.9.75 with epoll does not see what the client had already sent or closed. */
+    if (answer->is_last || is_file) MHD_add_response_header(response, "Connection", "close");
     enter(exchange, CONNECTION_ANSWER);
     enum MHD_Result result = MHD_queue_response(exchange->connection, (unsigned)answer->code, response);
     MHD_destroy_response(response);
