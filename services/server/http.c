@@ -237,11 +237,10 @@ enum anb_status http_start(const struct http_config *config, struct http **http,
     connections_init(&made->connections);
     int fd = -1;
     enum anb_status status = open_socket(made, &fd, err);
+    *http = made; /* handlers may look at it at once */
     if (status == ANB_OK) status = start_daemon(made, fd, err);
-    if (status == ANB_OK) {
-        *http = made;
-        return ANB_OK;
-    }
+    if (status == ANB_OK) return ANB_OK;
+    *http = NULL;
     if (fd >= 0) close(fd);
     http_free(made);
     return status;

@@ -166,11 +166,14 @@ static enum anb_status write_line(const struct telemetry *record, int32_t partit
     doc_set_int(line, "o", offset);
     doc_set_int(line, "time_ms", record->head.time_ms);
     doc_set_text(line, "site", record->head.node);
-    if (record->round >= 0) doc_set_int(line, "round", record->round);
-    else doc_set_text(line, "round", NULL);
+    if (record->round >= 0)
+        doc_set_int(line, "round", record->round);
+    else
+        doc_set_text(line, "round", NULL);
     doc_set_text(line, "source", record->source);
-    enum anb_status status = doc_set_text(line, "text", text) ? doc_write_json(line, false, out, err)
-                                                              : anb_fail(err, ANB_NO_MEMORY, "no memory for a log line");
+    enum anb_status status = doc_set_text(line, "text", text)
+                                 ? doc_write_json(line, false, out, err)
+                                 : anb_fail(err, ANB_NO_MEMORY, "no memory for a log line");
     doc_free(line);
     return status == ANB_OK ? buf_append_text(out, "\n", err) : status;
 }
@@ -247,7 +250,7 @@ static void add_line(struct doc *list, const char *line, size_t size, int64_t nu
     doc_free(parsed);
 }
 
-struct span { /* of lines in a file */
+struct span {                  /* of lines in a file */
     int64_t number, from, end; /* number of the first line read, of the first wanted, of the one after the last */
     int64_t begin;             /* its place in the file */
 };
@@ -288,8 +291,8 @@ enum anb_status job_logs_read(struct job_logs *logs, const char *job, int64_t fr
     enum anb_status status = find(logs, job, &log, err);
     if (status == ANB_OK && from < log->n_lines) {
         size_t at = (size_t)(from / INDEX_STEP);
-        span = (struct span){.number = (int64_t)at * INDEX_STEP, .from = from, .end = log->n_lines,
-                             .begin = log->index[at]};
+        span = (struct span){
+            .number = (int64_t)at * INDEX_STEP, .from = from, .end = log->n_lines, .begin = log->index[at]};
         fd = open_file(logs, job, O_RDONLY);
     }
     pthread_mutex_unlock(&logs->lock);

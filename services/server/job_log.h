@@ -1,8 +1,8 @@
 /* The log lines of each job, numbered from 0, in a file of the job's folder: FOLDER/ID/logs.jsonl.
  *
- * Each line keeps the place it had in the telemetry topic, so a record that is read again after a restart is not written
- * twice. A file has a ceiling; a last line says that it was reached. Any thread; a lock inside, held for file work of a
- * few pages only (a file's first use reads it once to number its lines). */
+ * Each line keeps the place it had in the telemetry topic, so a record that is read again after a restart is not
+ * written twice. A file has a ceiling; a last line says that it was reached. Any thread; a lock inside, held for file
+ * work of a few pages only (a file's first use reads it once to number its lines). */
 #ifndef ANB_SERVER_JOB_LOG_H
 #define ANB_SERVER_JOB_LOG_H
 

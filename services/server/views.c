@@ -1,13 +1,6 @@
 #include "server/views.h"
 
-static const char *const job_phase_words[] = {"submitted", "running", "storing", "ended"};
-static const char *const round_phase_words[] = {"open", "closed"};
-static const char *const part_phase_words[] = {"waiting", "opened", "closed", "excluded"};
-
-const char *job_phase_word(enum job_phase phase)
-{
-    return job_phase_words[phase];
-}
+#include "job/machine.h"
 
 const struct round_state *last_model_round(const struct job_state *job)
 {
@@ -21,8 +14,10 @@ const struct round_state *last_model_round(const struct job_state *job)
 /* 0 and "" stand for "not yet" in the state, null in JSON. */
 static void set_time(struct doc *map, const char *key, int64_t ms)
 {
-    if (ms) doc_set_int(map, key, ms);
-    else doc_set_text(map, key, NULL);
+    if (ms)
+        doc_set_int(map, key, ms);
+    else
+        doc_set_text(map, key, NULL);
 }
 
 static void set_reason(struct doc *map, const char *reason)
@@ -41,11 +36,13 @@ void view_summary(struct doc *map, const struct job_state *job)
     bool ended = job->phase == JOB_ENDED;
     doc_set_text(map, "id", job->id);
     doc_set_text(map, "name", job->spec->name);
-    doc_set_text(map, "phase", job_phase_words[job->phase]);
+    doc_set_text(map, "phase", job_machine.states[job->phase]);
     doc_set_text(map, "outcome", ended ? outcome_words[job->outcome] : NULL);
     set_reason(map, ended ? job->reason : NULL);
-    if (job->n_rounds) doc_set_int(map, "round", job->rounds[job->n_rounds - 1]->round);
-    else doc_set_text(map, "round", NULL);
+    if (job->n_rounds)
+        doc_set_int(map, "round", job->rounds[job->n_rounds - 1]->round);
+    else
+        doc_set_text(map, "round", NULL);
     doc_set_int(map, "rounds_total", job->spec->rounds);
     struct doc *sites = doc_set_list(map, "sites");
     for (size_t i = 0; i < job->n_sites; i++) doc_add_text(sites, job->sites[i]);
@@ -101,7 +98,7 @@ static void set_parts(struct doc *map, const struct round_state *round)
         const struct part_state *part = &round->parts[i];
         struct doc *site = doc_add_map(sites);
         doc_set_text(site, "site", part->site);
-        doc_set_text(site, "phase", part_phase_words[part->phase]);
+        doc_set_text(site, "phase", part_machine.states[part->phase]);
         doc_set_real(site, "weight", part->weight);
         set_metrics(site, part->metrics, part->n_metrics);
         set_reason(site, part->reason);
@@ -127,7 +124,7 @@ static void add_round(struct doc *list, const struct round_state *round)
     struct doc *map = doc_add_map(list);
     doc_set_int(map, "round", round->round);
     doc_set_text(map, "task", task_words[round->task]);
-    doc_set_text(map, "phase", round_phase_words[round->phase]);
+    doc_set_text(map, "phase", round_machine.states[round->phase]);
     doc_set_int(map, "attempt", round->attempt);
     set_time(map, "opened_ms", round->opened_ms);
     set_time(map, "closed_ms", round->closed_ms);

@@ -19,6 +19,4 @@ void view_nodes(struct doc *list, const struct node_state *first, enum role role
 /* The last round that made a model; NULL: none did. */
 const struct round_state *last_model_round(const struct job_state *job);
 
-const char *job_phase_word(enum job_phase phase);
-
 #endif

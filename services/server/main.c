@@ -1,0 +1,159 @@
+/* anabranch-server: conducts jobs, answers REST, stores models and log lines.
+ *
+ * Threads: the main thread follows the control log and conducts; one each answers HTTP, sends submissions, stores
+ * models and reads telemetry. All state that matters is in the control log; the data folder holds models and log lines.
+ */
+#include "base/file.h"
+#include "base/log.h"
+#include "bundle/bundle.h"
+#include "node/service.h"
+#include "server/folders.h"
+#include "server/routes.h"
+#include "server/server.h"
+
+#include <stdio.h>
+
+enum { POLL_MS = 100 };
+
+struct settings {
+    struct service_settings common;
+    char *data_folder, *listen;
+    int64_t max_model_mib, max_log_mib, outbox_hours, outbox_gib;
+};
+
+static const struct option_entry entries[] = {
+    SERVICE_OPTIONS(struct settings),
+    OPTION_TEXT_ENTRY(struct settings, data_folder, "data-folder", NULL, "models and log lines of jobs are kept here"),
+    OPTION_TEXT_ENTRY(struct settings, listen, "listen", "127.0.0.1:8500",
+                      "where REST is spoken, HOST:PORT; port 0 takes any"),
+    OPTION_INT_ENTRY(struct settings, max_model_mib, "max-model-mib", "0", 0, 1 << 30, "MiB",
+                     "largest initial model of a job; 0: no limit"),
+    OPTION_INT_ENTRY(struct settings, max_log_mib, "max-log-mib", "64", 1, 65536, "MiB",
+                     "most log lines kept of a job"),
+    OPTION_INT_ENTRY(struct settings, outbox_hours, "outbox-hours", "168", 0, 87600, "h",
+                     "how long the broker keeps what is in an outbox; 0: no bound"),
+    OPTION_INT_ENTRY(struct settings, outbox_gib, "outbox-gib", "0", 0, 1 << 20, "GiB",
+                     "how much the broker keeps of an outbox, by partition: more than a round needs; 0: no bound"),
+};
+
+static const struct option_table table = {"anabranch-server", "",
+                                          "Conducts jobs, answers REST, stores models and log lines.", entries,
+                                          sizeof entries / sizeof *entries};
+
+static enum anb_status prepare(struct service *service, struct anb_error *err)
+{
+    const struct settings *settings = service->settings;
+    (void)err;
+    service->outbox_retention_ms = settings->outbox_hours ? settings->outbox_hours * 3600 * 1000 : -1;
+    service->outbox_retention_bytes = settings->outbox_gib ? settings->outbox_gib << 30 : -1;
+    return ANB_OK;
+}
+
+/* -- the parts
+ * -------------------------------------------------------------------------------------------------------------- */
+
+static enum anb_status may_change(void *context, struct anb_error *err)
+{
+    return conductor_may_change(((struct server *)context)->conductor, err);
+}
+
+static enum anb_status start_http(struct server *server, const struct settings *settings, const struct folders *folders,
+                                  struct anb_error *err)
+{
+    const struct http_config config = {
+        .listen = settings->listen,
+        .incoming_folder = folders->incoming,
+        .limits = {.bundle_bytes = 2 * BUNDLE_MAX_BYTES, .model_bytes = settings->max_model_mib << 20},
+        .routes = server_routes,
+        .n_routes = n_server_routes,
+        .context = server,
+        .may_change = may_change};
+    enum anb_status status = http_start(&config, &server->http, err);
+    if (status == ANB_OK) log_event(LOG_INFO, "listening", "address=%s", http_address(server->http));
+    return status;
+}
+
+static enum anb_status start_parts(struct server *server, const struct settings *settings,
+                                   const struct folders *folders, struct anb_error *err)
+{
+    int64_t model_bytes = settings->max_model_mib << 20;
+    enum anb_status status = conductor_new(server->node, &server->conductor, err);
+    if (status == ANB_OK) status = job_logs_open(folders->jobs, settings->max_log_mib << 20, &server->logs, err);
+    if (status == ANB_OK) status = telemetry_new(server->node, server->logs, folders->data, &server->telemetry, err);
+    if (status == ANB_OK)
+        status = store_start(server->node, server->conductor, server->logs, folders->jobs, &server->store, err);
+    if (status == ANB_OK)
+        status =
+            submitter_new(server->node, server->conductor, folders->incoming, model_bytes, &server->submitter, err);
+    if (status == ANB_OK) status = start_http(server, settings, folders, err);
+    if (status == ANB_OK) status = submitter_start(server->submitter, server->http, err);
+    if (status == ANB_OK) status = telemetry_start(server->telemetry, server->http, err);
+    return status;
+}
+
+/* Who asks goes first, then who is asked. */
+static void stop_parts(struct server *server)
+{
+    http_stop(server->http);
+    submitter_free(server->submitter);
+    telemetry_free(server->telemetry);
+    store_stop(server->store);
+    job_logs_close(server->logs);
+    conductor_free(server->conductor);
+}
+
+/* -- the owner's loop
+ * ------------------------------------------------------------------------------------------------------- */
+
+static enum anb_status say_ready(struct service *service, struct server *server, struct anb_error *err)
+{
+    char extra[320];
+    snprintf(extra, sizeof extra, "\"listen\":\"%s\"", http_address(server->http));
+    return service_say_ready(service, extra, err);
+}
+
+static enum anb_status conduct(struct service *service, struct server *server, struct anb_error *err)
+{
+    bool was_ready = false;
+    enum anb_status status = ANB_OK;
+    while (status == ANB_OK && !service_stopping()) {
+        int64_t before = node_control_offset(server->node);
+        conductor_step(server->conductor);
+        if (!was_ready && conductor_is_ready(server->conductor)) {
+            was_ready = true;
+            status = say_ready(service, server, err);
+        }
+        if (status == ANB_OK) status = service_follow(server->node, POLL_MS, err);
+        if (node_control_offset(server->node) != before) http_wake(server->http);
+        http_tick(server->http);
+    }
+    return status;
+}
+
+static enum anb_status run(struct service *service, struct node *node, struct anb_error *err)
+{
+    const struct settings *settings = service->settings;
+    struct server server = {.node = node};
+    struct folders folders;
+    enum anb_status status = folders_open(settings->data_folder, settings->common.project, &folders, err);
+    if (status != ANB_OK) return status;
+    status = start_parts(&server, settings, &folders, err);
+    if (status == ANB_OK) status = conduct(service, &server, err);
+    stop_parts(&server);
+    folders_close(&folders);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings = {0};
+    struct service service = {.word = "server",
+                              .role = ROLE_SERVER,
+                              .keep_history = true,
+                              .table = &table,
+                              .settings = &settings,
+                              .common = &settings.common,
+                              .run = run,
+                              .prepare = prepare};
+    return service_main(&service, argc, argv);
+}
