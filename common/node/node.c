@@ -370,6 +370,15 @@ int64_t node_n_foreign(struct node *node)
     return n;
 }
 
+int64_t node_control_offset(const struct node *node)
+{
+    struct node *locked = (struct node *)node;
+    pthread_mutex_lock(&locked->lock);
+    int64_t offset = node->control_offset;
+    pthread_mutex_unlock(&locked->lock);
+    return offset;
+}
+
 enum anb_status node_find_stream(struct node *node, const struct id *id, struct stream_state *copy,
                                  struct anb_error *err)
 {

@@ -46,7 +46,7 @@ struct store {
     pthread_t thread;
 };
 
-struct task { /* one model to store */
+struct storing { /* one model to store */
     struct store *store;
     char job[17];
     int32_t round;
@@ -62,68 +62,68 @@ static void folder_of(const struct store *store, const char *job, char path[PATH
 /* -- storing
  * ---------------------------------------------------------------------------------------------------------------- */
 
-static bool fill_task(struct task *task, const struct job_state *job)
+static bool fill_in(struct storing *storing, const struct job_state *job)
 {
     const struct round_state *round = last_model_round(job);
     if (job->phase != JOB_STORING || job->stored || job->store_failure || !round || round->n_model > MAX_PARTITIONS)
         return false;
-    snprintf(task->job, sizeof task->job, "%s", job->id);
-    task->round = round->round;
-    task->n_streams = round->n_model;
-    memcpy(task->streams, round->model, round->n_model * sizeof *round->model);
+    snprintf(storing->job, sizeof storing->job, "%s", job->id);
+    storing->round = round->round;
+    storing->n_streams = round->n_model;
+    memcpy(storing->streams, round->model, round->n_model * sizeof *round->model);
     return true;
 }
 
-static bool next_task(struct store *store, struct task *task)
+static bool find_next(struct store *store, struct storing *storing)
 {
     bool found = false;
     if (!conductor_leads(store->conductor)) return false;
-    task->store = store;
+    storing->store = store;
     const struct federation *federation = node_lock(store->node);
     for (size_t i = 0; i < federation_n_jobs(federation) && !found; i++)
-        found = fill_task(task, federation_job_at(federation, i));
+        found = fill_in(storing, federation_job_at(federation, i));
     node_unlock(store->node);
     return found;
 }
 
 static enum anb_status fill(void *context, int fd, struct anb_error *err)
 {
-    struct task *task = context;
+    struct storing *storing = context;
     struct transfer_target target = {.fd = fd};
-    enum anb_status status =
-        transfer_receive(task->store->inbox, task->streams, task->n_streams, &target, &task->store->control, err);
+    enum anb_status status = transfer_receive(storing->store->inbox, storing->streams, storing->n_streams, &target,
+                                              &storing->store->control, err);
     layout_free(target.layout);
     return status;
 }
 
-static enum anb_status store_with_patience(struct task *task, struct stored_file *stored, struct anb_error *err)
+static enum anb_status store_with_patience(struct storing *storing, struct stored_file *stored, struct anb_error *err)
 {
     char folder[PATH_BYTES];
-    struct store *store = task->store;
-    folder_of(store, task->job, folder);
+    struct store *store = storing->store;
+    folder_of(store, storing->job, folder);
     enum anb_status status = ANB_OK;
     for (int i = 0; i < MAX_TRIES; i++) {
         if (i > 0) clock_sleep_ms(RETRY_MS);
         atomic_store(&store->control.bytes_done, 0);
-        status = store_file(folder, fill, task, stored, err);
+        status = store_file(folder, fill, storing, stored, err);
         if (anb_status_class(status) != ANB_CLASS_RETRY || atomic_load(&store->stop)) break;
     }
     return status;
 }
 
-static enum anb_status append_stored(struct task *task, const struct stored_file *stored, const char *reason,
+static enum anb_status append_stored(struct storing *storing, const struct stored_file *stored, const char *reason,
                                      struct anb_error *err)
 {
     struct record record = {.kind = RECORD_MODEL_STORED,
-                            .is.model_stored = {.job = task->job,
-                                                .round = task->round,
+                            .is.model_stored = {.job = storing->job,
+                                                .round = storing->round,
                                                 .file_digest = stored->digest,
                                                 .file_bytes = stored->bytes,
                                                 .reason = reason}};
-    const struct federation *federation = node_lock(task->store->node);
+    const struct federation *federation = node_lock(storing->store->node);
     record.is.model_stored.head.epoch = federation_epoch(federation);
-    node_unlock(task->store->node);
-    return node_append(task->store->node, &record, true, err);
+    node_unlock(storing->store->node);
+    return node_append(storing->store->node, &record, true, err);
 }
 
 /* The next look at the state must see what was appended. */
@@ -134,28 +134,28 @@ static void settle(struct store *store)
         seen = node_wait(store->node, seen, WAIT_MS);
 }
 
-static void work_on(struct task *task)
+static void work_on(struct storing *storing)
 {
-    struct store *store = task->store;
+    struct store *store = storing->store;
     struct stored_file stored = {.bytes = 0};
     struct anb_error err = {.text = ""};
-    node_set_activity(store->node, "storing", task->job, task->round, 0, 0);
-    enum anb_status status = store_with_patience(task, &stored, &err);
+    node_set_activity(store->node, "storing", storing->job, storing->round, 0, 0);
+    enum anb_status status = store_with_patience(storing, &stored, &err);
     node_set_activity(store->node, "idle", NULL, -1, 0, 0);
     if (status != ANB_OK && atomic_load(&store->stop)) return; /* the next start stores it */
     if (status == ANB_OK) {
         store->models++;
         store->bytes += (unsigned long long)stored.bytes;
-        log_event(LOG_INFO, "model-stored", "job=%s round=%d bytes=%lld", task->job, task->round,
+        log_event(LOG_INFO, "model-stored", "job=%s round=%d bytes=%lld", storing->job, storing->round,
                   (long long)stored.bytes);
     } else {
         store->failures++;
         stored = (struct stored_file){.bytes = 0};
         anb_error_prefix(&err, "the model could not be stored: ");
-        log_event(LOG_ERROR, "model-not-stored", "job=%s round=%d reason=%s", task->job, task->round, err.text);
+        log_event(LOG_ERROR, "model-not-stored", "job=%s round=%d reason=%s", storing->job, storing->round, err.text);
     }
-    status = append_stored(task, &stored, status == ANB_OK ? "" : err.text, &err);
-    if (status != ANB_OK) log_event(LOG_WARN, "append-failed", "job=%s reason=%s", task->job, err.text);
+    status = append_stored(storing, &stored, status == ANB_OK ? "" : err.text, &err);
+    if (status != ANB_OK) log_event(LOG_WARN, "append-failed", "job=%s reason=%s", storing->job, err.text);
     settle(store);
 }
 
@@ -180,7 +180,7 @@ static void note_known(struct store *store, const char *job)
 {
     struct known_job *known = is_known(store, job) ? NULL : calloc(1, sizeof *known);
     if (!known) return;
-    snprintf(known->id, sizeof known->id, "%s", job);
+    memcpy(known->id, job, sizeof known->id); /* a valid id: 16 digits and the NUL */
     known->next = store->known;
     store->known = known;
 }
@@ -227,9 +227,9 @@ static void *run(void *context)
     struct store *store = context;
     int64_t seen = 0;
     while (!atomic_load(&store->stop)) {
-        struct task task;
-        if (next_task(store, &task))
-            work_on(&task);
+        struct storing storing;
+        if (find_next(store, &storing))
+            work_on(&storing);
         else {
             sweep(store);
             seen = node_wait(store->node, seen, WAIT_MS);
