@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DECISION_ARENA_BYTES = 4 << 20, MAX_ORDERS = 64 };
+enum { DECISION_ARENA_BYTES = 4 << 20, MAX_ORDERS = 64, IDLE_MS = 100, BEHIND_MS = 1 };
 
 struct conductor {
     struct node *node;
     struct arena arena;
     struct outboxes outboxes;
-    bool has_claimed;
+    int64_t claimed_epoch; /* by this process, last; 0: not yet */
     atomic_bool is_ready, leads;
     int64_t decided_at; /* offset of the control log at the last decision */
     int64_t wake_ms;    /* decide again then, though nothing happened */
@@ -102,7 +102,7 @@ static void claim(struct conductor *conductor, int64_t epoch)
 {
     struct record record = {.kind = RECORD_LEADER_CLAIMED};
     record.is.leader_claimed.head.epoch = epoch;
-    conductor->has_claimed = true;
+    conductor->claimed_epoch = epoch;
     log_event(LOG_INFO, "leadership-claimed", "epoch=%lld", (long long)epoch);
     append(conductor, &record);
 }
@@ -111,18 +111,17 @@ static void follow_leadership(struct conductor *conductor, int64_t now_ms)
 {
     struct lead lead;
     look(conductor, now_ms, &lead);
-    bool leads = conductor->has_claimed && lead.is_mine;
+    bool has_claimed = conductor->claimed_epoch && lead.epoch >= conductor->claimed_epoch;
+    bool leads = has_claimed && lead.is_mine;
     if (leads != conductor_leads(conductor)) {
         log_event(leads ? LOG_INFO : LOG_WARN, leads ? "leads" : "follows", "leader=%s epoch=%lld", lead.leader,
                   (long long)lead.epoch);
         conductor->decided_at = -1;
     }
     atomic_store(&conductor->leads, leads);
-    if (node_is_behind(conductor->node)) return;
-    if (!conductor->has_claimed || (!leads && !lead.is_alive))
-        claim(conductor, lead.epoch + 1);
-    else
-        atomic_store(&conductor->is_ready, true);
+    if (has_claimed) atomic_store(&conductor->is_ready, true);
+    bool must_claim = !conductor->claimed_epoch || (!leads && !lead.is_alive);
+    if (must_claim && !node_is_behind(conductor->node)) claim(conductor, lead.epoch + 1);
 }
 
 /* -- decisions
@@ -201,16 +200,26 @@ static void carry_out(struct conductor *conductor, enum order order, const char 
     append(conductor, &record);
 }
 
-void conductor_step(struct conductor *conductor)
+/* An append of ours is on its way: its acknowledgement may come behind the record itself, and nothing wakes us then. */
+static int64_t patience_ms(const struct conductor *conductor, int64_t now_ms)
+{
+    if (node_is_behind(conductor->node)) return BEHIND_MS;
+    int64_t wait_ms = conductor_leads(conductor) ? conductor->wake_ms - now_ms : IDLE_MS;
+    if (wait_ms > IDLE_MS) wait_ms = IDLE_MS;
+    return wait_ms > BEHIND_MS ? wait_ms : BEHIND_MS;
+}
+
+int64_t conductor_step(struct conductor *conductor)
 {
     enum order order;
     char job[32];
     int64_t now_ms = bus_now_ms(node_bus(conductor->node));
     outboxes_ensure(&conductor->outboxes, conductor->node);
     follow_leadership(conductor, now_ms);
-    if (node_is_behind(conductor->node)) return;
+    if (node_is_behind(conductor->node)) return patience_ms(conductor, now_ms);
     if (take_order(conductor, &order, job))
         carry_out(conductor, order, job);
     else if (conductor_leads(conductor))
         decide(conductor, now_ms);
+    return patience_ms(conductor, now_ms);
 }

@@ -15,7 +15,8 @@ enum order { ORDER_ABORT, ORDER_DELETE };
 enum anb_status conductor_new(struct node *node, struct conductor **conductor, struct anb_error *err);
 void conductor_free(struct conductor *conductor);
 
-void conductor_step(struct conductor *conductor);
+/* Returns how long the owner may wait for a record before the next step. */
+int64_t conductor_step(struct conductor *conductor);
 
 bool conductor_leads(const struct conductor *conductor);
 /* Its first claim has come back: it leads or follows. */

@@ -13,8 +13,6 @@
 
 #include <stdio.h>
 
-enum { POLL_MS = 100 };
-
 struct settings {
     struct service_settings common;
     char *data_folder, *listen;
@@ -118,12 +116,12 @@ static enum anb_status conduct(struct service *service, struct server *server, s
     enum anb_status status = ANB_OK;
     while (status == ANB_OK && !service_stopping()) {
         int64_t before = node_control_offset(server->node);
-        conductor_step(server->conductor);
+        int64_t wait_ms = conductor_step(server->conductor);
         if (!was_ready && conductor_is_ready(server->conductor)) {
             was_ready = true;
             status = say_ready(service, server, err);
         }
-        if (status == ANB_OK) status = service_follow(server->node, POLL_MS, err);
+        if (status == ANB_OK) status = service_follow(server->node, wait_ms, err);
         if (node_control_offset(server->node) != before) http_wake(server->http);
         http_tick(server->http);
     }
