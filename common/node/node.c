@@ -65,6 +65,18 @@ static enum anb_status await_topic(struct node *node, const char *topic, int64_t
     }
 }
 
+/* The brokers may show a new topic before its leaders answer. */
+static enum anb_status await_bounds(struct node *node, int32_t partition, int64_t deadline_ms, int64_t *first,
+                                    int64_t *end, struct anb_error *err)
+{
+    enum anb_status status;
+    while ((status = bus_bounds(node->bus, node->outbox, partition, ADMIN_TIMEOUT_MS, first, end, err)) != ANB_OK) {
+        if (anb_status_class(status) != ANB_CLASS_RETRY || clock_monotonic_ms() > deadline_ms) break;
+        clock_sleep_ms(TOPIC_RETRY_MS);
+    }
+    return status;
+}
+
 static enum anb_status check_outbox(struct node *node, int64_t deadline_ms, struct anb_error *err)
 {
     int32_t partitions;
@@ -75,7 +87,7 @@ static enum anb_status check_outbox(struct node *node, int64_t deadline_ms, stru
                         node->outbox, partitions, node->partitions, partitions);
     for (int32_t p = 0; p < partitions; p++) {
         int64_t first, end;
-        status = bus_bounds(node->bus, node->outbox, p, ADMIN_TIMEOUT_MS, &first, &end, err);
+        status = await_bounds(node, p, deadline_ms, &first, &end, err);
         if (status != ANB_OK) return status;
         atomic_store(&node->outbox_ends[p], end);
         node->trimmed[p] = first;

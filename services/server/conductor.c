@@ -1,7 +1,6 @@
 #include "server/conductor.h"
 
 #include "base/log.h"
-#include "server/outboxes.h"
 #include "wire/wire.h"
 
 #include <pthread.h>
@@ -15,7 +14,6 @@ enum { DECISION_ARENA_BYTES = 4 << 20, MAX_ORDERS = 64, IDLE_MS = 100, BEHIND_MS
 struct conductor {
     struct node *node;
     struct arena arena;
-    struct outboxes outboxes;
     int64_t claimed_epoch; /* by this process, last; 0: not yet */
     atomic_bool is_ready, leads;
     int64_t decided_at; /* offset of the control log at the last decision */
@@ -43,7 +41,6 @@ enum anb_status conductor_new(struct node *node, struct conductor **conductor, s
 void conductor_free(struct conductor *conductor)
 {
     if (!conductor) return;
-    outboxes_fini(&conductor->outboxes);
     arena_fini(&conductor->arena);
     pthread_mutex_destroy(&conductor->lock);
     free(conductor);
@@ -214,7 +211,6 @@ int64_t conductor_step(struct conductor *conductor)
     enum order order;
     char job[32];
     int64_t now_ms = bus_now_ms(node_bus(conductor->node));
-    outboxes_ensure(&conductor->outboxes, conductor->node);
     follow_leadership(conductor, now_ms);
     if (node_is_behind(conductor->node)) return patience_ms(conductor, now_ms);
     if (take_order(conductor, &order, job))

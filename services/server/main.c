@@ -76,6 +76,7 @@ static enum anb_status start_parts(struct server *server, const struct settings 
 {
     int64_t model_bytes = settings->max_model_mib << 20;
     enum anb_status status = conductor_new(server->node, &server->conductor, err);
+    if (status == ANB_OK) status = outboxes_start(server->node, &server->outboxes, err);
     if (status == ANB_OK) status = job_logs_open(folders->jobs, settings->max_log_mib << 20, &server->logs, err);
     if (status == ANB_OK) status = telemetry_new(server->node, server->logs, folders->data, &server->telemetry, err);
     if (status == ANB_OK)
@@ -96,6 +97,7 @@ static void stop_parts(struct server *server)
     submitter_free(server->submitter);
     telemetry_free(server->telemetry);
     store_stop(server->store);
+    outboxes_stop(server->outboxes);
     job_logs_close(server->logs);
     conductor_free(server->conductor);
 }

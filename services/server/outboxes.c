@@ -3,17 +3,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRY_MS = 1000 };
+enum { RETRY_MS = 500, WAIT_MS = 200, GATHER_MS = 5 };
 
-void outboxes_fini(struct outboxes *outboxes)
-{
-    for (size_t i = 0; i < outboxes->n_names; i++) free(outboxes->names[i]);
-    free(outboxes->names);
-}
+struct outboxes {
+    struct node *node;
+    char **names; /* of the nodes whose topic is known to be there */
+    size_t n_names, room;
+    atomic_bool stop;
+    pthread_t thread;
+};
 
 static bool is_known(const struct outboxes *outboxes, const char *name)
 {
@@ -48,20 +52,52 @@ static bool next_missing(const struct outboxes *outboxes, struct node *node, cha
     return found;
 }
 
-void outboxes_ensure(struct outboxes *outboxes, struct node *node)
+static void ensure_all(struct outboxes *outboxes)
 {
     char name[NAME_MAX_BYTES + 1];
     struct anb_error err;
-    int64_t offset = node_control_offset(node);
-    if (offset == outboxes->seen_offset || clock_monotonic_ms() < outboxes->retry_ms) return;
-    while (next_missing(outboxes, node, name)) {
-        if (node_create_outbox(node, name, &err) != ANB_OK) {
+    while (!atomic_load(&outboxes->stop) && next_missing(outboxes, outboxes->node, name)) {
+        if (node_create_outbox(outboxes->node, name, &err) == ANB_OK) {
+            log_event(LOG_INFO, "outbox-ready", "of=%s", name);
+            note_known(outboxes, name);
+        } else {
             log_event(LOG_WARN, "outbox-missing", "of=%s reason=%s", name, err.text);
-            outboxes->retry_ms = clock_monotonic_ms() + RETRY_MS;
-            return;
+            clock_sleep_ms(RETRY_MS);
         }
-        log_event(LOG_INFO, "outbox-ready", "of=%s", name);
-        note_known(outboxes, name);
     }
-    outboxes->seen_offset = offset;
+}
+
+static void *run(void *context)
+{
+    struct outboxes *outboxes = context;
+    int64_t seen = 0;
+    while (!atomic_load(&outboxes->stop)) {
+        ensure_all(outboxes);
+        seen = node_wait(outboxes->node, seen, WAIT_MS);
+        clock_sleep_ms(GATHER_MS); /* in a burst of records, look once */
+    }
+    return NULL;
+}
+
+enum anb_status outboxes_start(struct node *node, struct outboxes **outboxes, struct anb_error *err)
+{
+    struct outboxes *made = calloc(1, sizeof *made);
+    if (!made) return anb_fail(err, ANB_NO_MEMORY, "no memory for outboxes");
+    made->node = node;
+    if (pthread_create(&made->thread, NULL, run, made) != 0) {
+        free(made);
+        return anb_fail(err, ANB_IO, "cannot start the thread for outboxes");
+    }
+    *outboxes = made;
+    return ANB_OK;
+}
+
+void outboxes_stop(struct outboxes *outboxes)
+{
+    if (!outboxes) return;
+    atomic_store(&outboxes->stop, true);
+    pthread_join(outboxes->thread, NULL);
+    for (size_t i = 0; i < outboxes->n_names; i++) free(outboxes->names[i]);
+    free(outboxes->names);
+    free(outboxes);
 }

@@ -5,6 +5,7 @@
 #include "server/conductor.h"
 #include "server/http.h"
 #include "server/job_log.h"
+#include "server/outboxes.h"
 #include "server/store.h"
 #include "server/submit.h"
 #include "server/telemetry.h"
@@ -12,6 +13,7 @@
 struct server {
     struct node *node;
     struct conductor *conductor;
+    struct outboxes *outboxes;
     struct job_logs *logs;
     struct store *store;
     struct submitter *submitter;
