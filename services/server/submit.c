@@ -86,6 +86,8 @@ static enum anb_status append_submitted(struct submitter *submitter, const char 
                                                  .bundle_digest = checked->bundle_digest,
                                                  .model = streams[1],
                                                  .submitter = "rest"}};
+    record.is.job_submitted.head.epoch = federation_epoch(node_lock(submitter->node));
+    node_unlock(submitter->node);
     if (status == ANB_OK) status = node_append(submitter->node, &record, true, err);
     buf_fini(&spec);
     return status;
