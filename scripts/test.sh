@@ -80,7 +80,7 @@ test_e2e() {
 
 test_checks() {
     prepare "Python packages" install_python || return 0
-    run_check "shellcheck" shellcheck --external-sources --check-sourced run .ci/run deploy/kafka/kafka.sh
+    run_check "shellcheck" shellcheck --external-sources --check-sourced run .ci/run scripts/docs.sh deploy/kafka/kafka.sh
     run_check "clang-format" check_format
     run_check "rules of the repository" python3 scripts/check.py
 }
