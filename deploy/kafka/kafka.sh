@@ -83,6 +83,10 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=$1/data
 
+# A killed node may come back as soon as its old session has ended.
+broker.session.timeout.ms=6000
+broker.heartbeat.interval.ms=1000
+
 # Anabranch's server makes the topics; a misspelt name must not make one.
 auto.create.topics.enable=false
 default.replication.factor=$4
