@@ -81,30 +81,32 @@ static void add_metrics(struct table *table, const struct doc *next_round, const
     }
 }
 
+/* `now_ms`: until when a round that is not closed has lasted. */
 static enum anb_status add_row(struct table *table, const struct doc *rounds, size_t index,
-                               const struct metric_names *found, struct anb_error *err)
+                               const struct metric_names *found, int64_t now_ms, struct anb_error *err)
 {
     const struct doc *round = doc_at(rounds, index);
     char bytes[FORMAT_BYTES];
     struct buf excluded;
     int64_t opened_ms = doc_int(doc_get(round, "opened_ms"), 0), closed_ms = doc_int(doc_get(round, "closed_ms"), 0);
-    int64_t until_ms = closed_ms ? closed_ms : clock_wall_ms();
     buf_init(&excluded, LIST_BYTES);
     enum anb_status status = list_excluded(round, &excluded, err);
     table_cell(table, "%lld", (long long)doc_int(doc_get(round, "round"), 0));
     table_cell(table, "%zu/%zu", sites_in(round), doc_size(doc_get(round, "sites")));
     add_metrics(table, round_after(rounds, index), found);
     table_cell(table, "%s", format_bytes(doc_int(doc_get(round, "bytes"), 0), bytes));
-    table_cell(table, "%.2f%s", (double)(until_ms - opened_ms) / 1000, closed_ms ? "" : "+");
+    table_cell(table, "%.2f%s", (double)((closed_ms ? closed_ms : now_ms) - opened_ms) / 1000, closed_ms ? "" : "+");
     table_cell(table, "%s", buf_text(&excluded));
     buf_fini(&excluded);
     return status;
 }
 
-static enum anb_status print_rounds(const struct doc *rounds, struct anb_error *err)
+static enum anb_status print_rounds(const struct doc *job, struct anb_error *err)
 {
     struct table table;
     struct metric_names found = {.n_names = 0};
+    const struct doc *rounds = doc_get(job, "rounds");
+    int64_t ended_ms = doc_int(doc_get(job, "ended_ms"), 0), now_ms = ended_ms ? ended_ms : clock_wall_ms();
     enum anb_status status = ANB_OK;
     collect_names(rounds, &found);
     table_init(&table);
@@ -116,7 +118,7 @@ static enum anb_status print_rounds(const struct doc *rounds, struct anb_error *
     table_column(&table, TABLE_RIGHT, "seconds");
     table_column(&table, TABLE_LEFT, "excluded");
     for (size_t i = 0; status == ANB_OK && i < doc_size(rounds); i++)
-        if (is_training(doc_at(rounds, i))) status = add_row(&table, rounds, i, &found, err);
+        if (is_training(doc_at(rounds, i))) status = add_row(&table, rounds, i, &found, now_ms, err);
     if (status == ANB_OK) status = table_print(&table, err);
     table_fini(&table);
     return status;
@@ -221,7 +223,7 @@ static enum anb_status print_job(const struct doc *job, struct anb_error *err)
     int64_t left_out = doc_int(doc_get(job, "rounds_left_out"), 0);
     printf("\n");
     if (left_out > 0) printf("(the first %lld rounds are left out)\n", (long long)left_out);
-    status = print_rounds(rounds, err);
+    status = print_rounds(job, err);
     return status == ANB_OK ? print_evaluation(rounds, err) : status;
 }
 

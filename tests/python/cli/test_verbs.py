@@ -326,6 +326,13 @@ def test_show_of_a_running_job_leaves_unknown_metrics_open(server: FakeServer) -
     assert any("site-9: no such trainer here" in line for line in lines)
 
 
+def test_show_of_an_ended_job_stops_the_clock_of_a_round_that_never_closed(server: FakeServer) -> None:
+    job = ended("failed", reason="no quorum", answers=[], rounds=[round_of(0, 0, phase="open", metrics={}, counted=[])])
+    server.script("GET", JOB, Answer(body={"job": job}))
+    last = run("job", "show", ID, "--server", server.url).stdout.splitlines()[-1]
+    assert last.split() == ["0", "2/2", "2.5", "MiB", "12.30+"]
+
+
 # -- logs, abort, delete ---------------------------------------------------------------------------------------------
 
 
