@@ -14,10 +14,10 @@
         const char *in = x;                                                                                            \
         size_t i = 0;                                                                                                  \
         for (; n - i >= LANES; i += LANES) {                                                                           \
-            vector product = multiply(spread(weight), from_##code(in + i * bytes));                                    \
+            vector product = multiply(spread(weight), from_##code(in + i * (bytes)));                                  \
             sums_store(acc + i, add(sums_load(acc + i), product));                                                     \
         }                                                                                                              \
-        if (i < n) kernels_scalar.accumulate[DTYPE_##code](acc + i, in + i * bytes, n - i, weight);                    \
+        if (i < n) kernels_scalar.accumulate[DTYPE_##code](acc + i, in + i * (bytes), n - i, weight);                  \
     }                                                                                                                  \
     static size_t finish_##code(void *out, const double *acc, size_t n, double divisor)                                \
     {                                                                                                                  \
@@ -26,9 +26,9 @@
         for (; n - i >= LANES; i += LANES) {                                                                           \
             vector sums = sums_load(acc + i);                                                                          \
             n_bad += count_bad(sums);                                                                                  \
-            to_##code(to + i * bytes, divide(sums, spread(divisor)));                                                  \
+            to_##code(to + i * (bytes), divide(sums, spread(divisor)));                                                \
         }                                                                                                              \
-        if (i < n) n_bad += kernels_scalar.finish[DTYPE_##code](to + i * bytes, acc + i, n - i, divisor);              \
+        if (i < n) n_bad += kernels_scalar.finish[DTYPE_##code](to + i * (bytes), acc + i, n - i, divisor);            \
         return n_bad;                                                                                                  \
     }
 

@@ -1,7 +1,7 @@
 /* A layout keeps two pieces of memory beside its canonical text: the table of tensors and the pool of their names. No
  * name is longer than its JSON, so a pool of the header's size always holds them and the pointers into it stay. With
- * the ceilings of 16 MiB and 100,000 tensors, the worst header costs 16 MiB of pool, 16 MiB of table and as much text
- * as it has itself. */
+ * the ceilings of 16 MiB and 100,000 tensors, the worst header costs 16 MiB of pool, 22 MiB of table (as much again
+ * while it is sorted) and up to twice its own size for the canonical text. */
 #include "tensor/layout.h"
 
 #include "base/utf8.h"
@@ -131,7 +131,7 @@ static bool read_named_tensor(struct reader *reader, struct layout *layout, cons
     if (layout->n_tensors == LAYOUT_MAX_TENSORS) return reader_fail(reader, "more than %d tensors", LAYOUT_MAX_TENSORS);
     struct tensor_entry *tensor = add_tensor(layout);
     if (!tensor) {
-        reader->status = anb_fail(reader->err, ANB_NO_MEMORY, "no memory for %zu tensors", layout->n_tensors);
+        reader->status = anb_fail(reader->err, ANB_NO_MEMORY, "no memory for %zu tensors", layout->n_tensors + 1);
         return false;
     }
     tensor->name = name;

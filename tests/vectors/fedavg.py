@@ -50,7 +50,7 @@ def as_double(dtype: str, raw: bytes) -> np.ndarray:
     if dtype == "BF16":
         return np.array([bf16_value(int(pattern)) for pattern in np.frombuffer(raw, "<u2")])
     if dtype == "BOOL":
-        return (np.frombuffer(raw, "u1") != 0).astype(np.float64)
+        return np.array(np.frombuffer(raw, "u1") != 0, np.float64)
     return np.array(np.frombuffer(raw, {**INTEGERS, **FLOATS}[dtype]), np.float64)
 
 
