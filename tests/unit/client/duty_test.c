@@ -22,7 +22,6 @@ static void a_job_that_is_not_known_is_over(void)
 static void a_site_that_is_not_named_has_no_duty(void)
 {
     struct world world;
-    world_init(&world);
     world_begin(&world);
     CHECK_STATUS(say_submit(&world, WORLD_JOB, "r", "rounds: 2\nsites: {minimum: 1, names: [b]}\n"), ANB_OK);
     CHECK_EQUAL(ask(&world, "a").kind, DUTY_NONE);
@@ -33,7 +32,6 @@ static void a_site_that_is_not_named_has_no_duty(void)
 static void a_job_is_answered_once(void)
 {
     struct world world;
-    world_init(&world);
     world_begin(&world);
     CHECK_STATUS(say_submit(&world, WORLD_JOB, "r", "rounds: 2\nsites: {minimum: 3}\n"), ANB_OK);
     CHECK_EQUAL(ask(&world, "a").kind, DUTY_ANSWER);
@@ -46,7 +44,6 @@ static void a_job_is_answered_once(void)
 static void an_open_round_is_a_task_until_its_update_is_closed(void)
 {
     struct world world;
-    world_init(&world);
     world_run(&world, 2, false);
     struct duty duty = ask(&world, "a");
     CHECK_EQUAL(duty.kind, DUTY_TASK);
@@ -68,7 +65,6 @@ static void an_open_round_is_a_task_until_its_update_is_closed(void)
 static void a_new_incarnation_does_an_open_update_again_but_not_a_closed_one(void)
 {
     struct world world;
-    world_init(&world);
     world_run(&world, 2, false);
     struct stream_opened update = world_update(&world, WORLD_JOB, 1);
     CHECK_STATUS(say_open(&world, "a", &update), ANB_OK);
@@ -83,7 +79,6 @@ static void a_new_incarnation_does_an_open_update_again_but_not_a_closed_one(voi
 static void a_round_that_was_given_up_is_no_task(void)
 {
     struct world world;
-    world_init(&world);
     world_run(&world, 2, false);
     struct id none = {{0}};
     CHECK_STATUS(say_abandon(&world, "a", &none, WORLD_JOB, true, "no data"), ANB_OK);
@@ -94,7 +89,6 @@ static void a_round_that_was_given_up_is_no_task(void)
 static void the_next_model_is_followed_once_all_shares_are_open(void)
 {
     struct world world;
-    world_init(&world);
     world_run(&world, 2, false);
     send_update(&world, "a", WORLD_JOB, 1);
     send_update(&world, "b", WORLD_JOB, 1);
@@ -112,7 +106,6 @@ static void the_next_model_is_followed_once_all_shares_are_open(void)
 static void nothing_is_followed_when_nothing_comes_after_the_round(void)
 {
     struct world world;
-    world_init(&world);
     world_run(&world, 1, false);
     send_update(&world, "a", WORLD_JOB, 1);
     send_update(&world, "b", WORLD_JOB, 1);
