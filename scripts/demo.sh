@@ -45,12 +45,12 @@ demo_down() {
 
 # Runs the job, prints its table, judges the result: exit status 0 only when the accuracies hold.
 demo_job() {
-    local job
-    ANABRANCH_SERVER=$("$anabranch" dev status --json --folder "$demo_folder/federation" |
-        python3 -c 'import json, sys; print(json.load(sys.stdin)["server"])')
+    local job said
+    said=$("$anabranch" dev status --json --folder "$demo_folder/federation")
+    ANABRANCH_SERVER=$(json_at server <<<"$said")
     export ANABRANCH_SERVER
-    job=$("$anabranch" job submit examples/digits --json |
-        python3 -c 'import json, sys; out = json.load(sys.stdin); print(out.get("job", out)["id"])')
+    said=$("$anabranch" job submit examples/digits --json)
+    job=$(json_at job id <<<"$said")
     "$anabranch" job wait "$job"
     "$anabranch" job download "$job" --output "$demo_folder/global.safetensors"
     printf '\n'
@@ -59,6 +59,11 @@ demo_job() {
     python3 examples/digits/judge.py "$demo_folder/global.safetensors" --least 0.93 --alone 0.7
     printf '\nThe model is in %s\n' "$root/$demo_folder/global.safetensors"
     printf 'Next: look at examples/digits (job.yaml, train.py), or type: ./run test\n'
+}
+
+# json_at KEY...: the text under these keys in the JSON on stdin.
+json_at() {
+    python3 -c 'import functools, json, sys; print(functools.reduce(dict.__getitem__, sys.argv[1:], json.load(sys.stdin)))' "$@"
 }
 
 demo_next() {

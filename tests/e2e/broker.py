@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import socket
 import subprocess
 from pathlib import Path
 
-from federation import ROOT, wait_until
+from federation import ROOT
 
 KAFKA_SH = ROOT / "deploy/kafka/kafka.sh"
 
@@ -44,6 +42,4 @@ class Kafka:
 
     def kill(self) -> None:
         """kill -9."""
-        pid = int((self.folder / "node1" / "pid").read_text())
-        os.kill(pid, signal.SIGKILL)
-        wait_until("the broker is gone", lambda: not Path(f"/proc/{pid}").exists())
+        subprocess.run([KAFKA_SH, "kill", self.folder], check=True, timeout=60)
