@@ -131,6 +131,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Json:
         with Floor(broker.bootstrap_servers, options.sites, options.mib) as floor:
             floors = [floor.round_s() for _ in range(options.rounds)]
         print("floor, s a round:", *(f"{s:.2f}" for s in floors), flush=True)
+        (folder / "federation").mkdir()
         federation = Federation(
             folder / "federation", broker.bootstrap_servers, sites=options.sites, aggregators=options.aggregators
         )

@@ -23,6 +23,7 @@ WARM_UP_ROUNDS = 5  # connections are made, caches are cold
 def measure(sites: int, rounds: int, folder: Path) -> dict[str, float]:
     model = folder / "model.safetensors"
     make_model(model, 1 / 1024)
+    (folder / "federation").mkdir()
     with (
         kafka() as broker,
         Federation(folder / "federation", broker.bootstrap_servers, sites=sites) as federation,

@@ -53,7 +53,11 @@ def start(kafka: Kafka, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
     started: list[Federation] = []
 
     def make(**how: Any) -> Federation:
-        federation = Federation(tmp_path / f"federation-{len(started)}", kafka.bootstrap_servers, **how)
+        # not below tmp_path: the path of a Unix socket is short
+        folder = Path(tempfile.mkdtemp(prefix="anabranch-e2e-"))
+        federation = Federation(folder, kafka.bootstrap_servers, **how)
+        federation.gates = tmp_path / "gates"
+        federation.gates.mkdir(exist_ok=True)
         started.append(federation)
         return federation.start()
 
@@ -63,6 +67,7 @@ def start(kafka: Kafka, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
         if request.node.stash.get(FAILED, True):
             print(federation.logs())
         forget_topics(kafka, federation.project)
+        shutil.rmtree(federation.folder, ignore_errors=True)
     if not request.node.stash.get(FAILED, True):
         shutil.rmtree(tmp_path, ignore_errors=True)  # models are large
 

@@ -43,22 +43,18 @@ def wait_until(what: str, ask: Callable[[], T | None], patience_s: float = PATIE
 class Program:
     """One running program: its process, its log file, what it wrote when it was ready."""
 
-    def __init__(self, folder: Path, name: str, command: list[str], environment: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, name: str, command: list[str]) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self.ready_file = folder / f"{name}.ready"
         self.command = [*command, "--ready-file", str(self.ready_file)]
-        self.environment = environment
         self.ready: Json = {}
         self.process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
         self.ready_file.unlink(missing_ok=True)
-        environment = {**os.environ, **(self.environment or {})}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
-            )
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def wait_ready(self) -> None:
         self.ready = wait_until(f"{self.name} is ready", self._read_ready)
@@ -128,8 +124,7 @@ class Federation:
         self.folder = folder
         self.bootstrap_servers = bootstrap_servers
         self.project = f"e2e-{uuid.uuid4().hex[:8]}"
-        self.gates = folder / "gates"
-        self.gates.mkdir(parents=True)
+        self.gates = folder  # of the trainers; tests that hold them name the one of the job
         self.programs: dict[str, Program] = {}
         data = ["--data-folder", str(folder / "server")]
         self._add("server", "anabranch-server", [*data, "--listen", "127.0.0.1:0", *(server or [])])
@@ -138,11 +133,11 @@ class Federation:
         for number in range(1, sites + 1):
             name = f"site-{number}"
             work = folder / name
-            self._add(name, "anabranch-client", ["--data-folder", str(work)], {"ANB_GATES": str(self.gates)})
+            self._add(name, "anabranch-client", ["--data-folder", str(work)])
 
-    def _add(self, name: str, program: str, words: list[str], environment: dict[str, str] | None = None) -> None:
+    def _add(self, name: str, program: str, words: list[str]) -> None:
         common = ["--project", self.project, "--name", name, "--bootstrap-servers", self.bootstrap_servers]
-        self.programs[name] = Program(self.folder, name, [str(BIN / program), *common, *words], environment)
+        self.programs[name] = Program(self.folder, name, [str(BIN / program), *common, *words])
 
     def start(self) -> Federation:
         self["server"].start()  # the others wait for the topics that it makes

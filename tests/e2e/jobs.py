@@ -12,6 +12,11 @@ from safetensors.numpy import save_file
 TRAINER = Path(__file__).parent / "job" / "train.py"
 
 
+def gates_of(folder: Path) -> Path:
+    """Where a test opens and closes the gates of the job in `folder`: beside it."""
+    return folder.parent / "gates"
+
+
 def make_job(
     folder: Path,
     *,
@@ -24,6 +29,7 @@ def make_job(
 ) -> Path:
     """A job folder; `mib` is the size of its model: zeros, so that the results are known."""
     folder.mkdir(parents=True)
+    gates_of(folder).mkdir(exist_ok=True)
     shutil.copy(TRAINER, folder / "train.py")
     n = max(1, int(mib * (1 << 20)) // 4)
     save_file({"b": np.zeros(3, np.float32), "w": np.zeros(n, np.float32)}, str(folder / "initial.safetensors"))
@@ -33,7 +39,11 @@ def make_job(
         "model": "initial.safetensors",
         "sites": {"minimum": minimum, "wait_s": 30},
         "round": {"quorum": quorum if quorum is not None else minimum, "deadline_s": deadline_s},
-        "trainer": {"command": ["python3", "train.py"], "launch": launch},
+        "trainer": {
+            "command": ["python3", "train.py"],
+            "launch": launch,
+            "environment": {"ANB_GATES": str(gates_of(folder))},
+        },
     }
     (folder / "job.yaml").write_text(json.dumps(job, indent=2) + "\n")  # JSON is YAML, too
     return folder

@@ -19,7 +19,7 @@ Anabranch = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def anabranch(tmp_path: Path) -> Iterator[Anabranch]:
     folder = tmp_path / "dev"
-    environment = {**os.environ, "ANB_GATES": str(tmp_path), "HOME": str(tmp_path)}
+    environment = {**os.environ, "HOME": str(tmp_path)}
 
     def run(*words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         command = [str(BIN / "anabranch"), *words]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,7 +32,10 @@ def undisturbed(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Digest of the job of that size when nobody disturbs it."""
     folder = tmp_path_factory.mktemp("undisturbed")
     known: dict[float, str] = {}
-    with Federation(folder / "federation", kafka.bootstrap_servers) as federation:
+    with (
+        tempfile.TemporaryDirectory(prefix="anabranch-e2e-") as work,
+        Federation(Path(work), kafka.bootstrap_servers) as federation,
+    ):
 
         def digest(mib: float) -> str:
             if mib not in known:
