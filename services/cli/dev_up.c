@@ -8,6 +8,7 @@
 #include "cli/dev.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -60,7 +61,7 @@ struct up {
 
 static void add_word(struct words *words, const char *name, const char *value)
 {
-    if (words->count + 2 > MAX_WORDS) abort(); /* the lists below are fixed */
+    assert(words->count + 2 <= MAX_WORDS); /* the lists below are fixed */
     words->items[words->count++] = (char *)name;
     words->items[words->count++] = (char *)value;
 }

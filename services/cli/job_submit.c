@@ -40,7 +40,7 @@ struct submission {
     const char *folder;
     struct doc *job_file;
     char model_path[PATH_BYTES];
-    const char *skip; /* of the folder, NULL: nothing */
+    char skip[PATH_BYTES]; /* of the folder; "": nothing */
     int model_fd, bundle_fd;
     FILE *bundle;
     int64_t model_bytes, bundle_bytes;
@@ -68,48 +68,33 @@ static enum anb_status read_job_file(struct submission *submission, struct anb_e
                     submission->folder);
 }
 
-/* A job file comes from anywhere: it may not make us send a file from outside its folder. */
-static bool path_stays_inside(const char *path)
-{
-    if (*path == '/') return false;
-    for (const char *part = path; part; part = strchr(part, '/')) {
-        part += *part == '/';
-        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || !part[2])) return false;
-    }
-    return true;
-}
-
-/* The path of `model` below the job folder, so that it is not sent twice; NULL when it is elsewhere. */
-static const char *path_below(const char *folder, const char *model, char path[PATH_BYTES])
+/* The path of `model` below the job folder, links followed; "" when it is elsewhere or not there. */
+static void find_below(const char *folder, const char *model, char path[PATH_BYTES])
 {
     char *whole_folder = realpath(folder, NULL), *whole_model = realpath(model, NULL);
-    const char *below = NULL;
     size_t length = whole_folder ? strlen(whole_folder) : 0;
-    if (whole_folder && whole_model && strncmp(whole_model, whole_folder, length) == 0 && whole_model[length] == '/')
-        below = strncpy(path, whole_model + length + 1, PATH_BYTES - 1);
+    bool below =
+        whole_folder && whole_model && strncmp(whole_model, whole_folder, length) == 0 && whole_model[length] == '/';
+    snprintf(path, PATH_BYTES, "%s", below ? whole_model + length + 1 : "");
     free(whole_folder);
     free(whole_model);
-    return below;
 }
 
-static enum anb_status choose_model(struct submission *submission, const char *given, char below[PATH_BYTES],
-                                    struct anb_error *err)
+/* Where the model is, and what of the folder need not be sent because it is the model. A job file comes from anywhere:
+ * it may not make us send a file from outside its folder. */
+static enum anb_status choose_model(struct submission *submission, const char *given, struct anb_error *err)
 {
-    const char *named = doc_text(doc_get(submission->job_file, "model"), NULL);
-    if (given) {
-        snprintf(submission->model_path, PATH_BYTES, "%s", given);
-    } else if (named && path_stays_inside(named)) {
-        snprintf(submission->model_path, PATH_BYTES, "%s/%s", submission->folder, named);
-    } else if (named) {
-        return anb_fail(err, ANB_INVALID, "model: \"%.200s\" is outside the job folder: name it with --model FILE",
-                        named);
-    } else {
+    const char *named = doc_text(doc_get(submission->job_file, "model"), NULL), *folder = submission->folder;
+    if (!given && !named)
         return anb_fail(err, ANB_INVALID,
-                        "%s: no model to begin with: add model: FILE to the job file, or give --model FILE",
-                        submission->folder);
-    }
-    submission->skip = path_below(submission->folder, submission->model_path, below);
-    return ANB_OK;
+                        "%s: no model to begin with: add model: FILE to the job file, or give --model FILE", folder);
+    if (given || *named == '/')
+        snprintf(submission->model_path, PATH_BYTES, "%s", given ? given : named);
+    else
+        snprintf(submission->model_path, PATH_BYTES, "%s/%s", folder, named);
+    find_below(folder, submission->model_path, submission->skip);
+    if (given || *submission->skip || access(submission->model_path, F_OK) != 0) return ANB_OK;
+    return anb_fail(err, ANB_INVALID, "model: \"%.200s\" is outside the job folder: name it with --model FILE", named);
 }
 
 static enum anb_status open_model(struct submission *submission, struct anb_error *err)
@@ -129,7 +114,8 @@ static enum anb_status pack_folder(struct submission *submission, struct anb_err
     submission->bundle = tmpfile();
     if (!submission->bundle) return anb_fail_errno(err, errno, "cannot create a temporary file");
     submission->bundle_fd = fileno(submission->bundle);
-    enum anb_status status = bundle_pack(submission->folder, submission->skip, submission->bundle_fd, err);
+    enum anb_status status =
+        bundle_pack(submission->folder, *submission->skip ? submission->skip : NULL, submission->bundle_fd, err);
     if (status != ANB_OK) return status;
     if (fstat(submission->bundle_fd, &info) != 0) return anb_fail_errno(err, errno, "cannot read a temporary file");
     submission->bundle_bytes = info.st_size;
@@ -160,12 +146,10 @@ static enum anb_status send_job(const struct submission *submission, struct rest
 
 static enum anb_status prepare(struct submission *submission, const struct settings *settings, struct anb_error *err)
 {
-    char below[PATH_BYTES] = "";
     enum anb_status status = read_job_file(submission, err);
-    if (status == ANB_OK) status = choose_model(submission, settings->model, below, err);
+    if (status == ANB_OK) status = choose_model(submission, settings->model, err);
     if (status == ANB_OK) status = open_model(submission, err);
     if (status == ANB_OK) status = pack_folder(submission, err);
-    submission->skip = NULL;
     return status;
 }
 

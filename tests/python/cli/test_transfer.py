@@ -64,11 +64,11 @@ def test_submit_uses_the_request_id_that_is_given(server: FakeServer, folder: Pa
     [
         (None, "has no job.yaml or job.json"),
         ("name: digits\n", "no model to begin with"),
-        ("model: ../first.safetensors\n", "outside the job folder"),
+        ("model: ../outside\n", "outside the job folder"),
         ("model: /etc/passwd\n", "outside the job folder"),
-        ("model: a/../../b\n", "outside the job folder"),
+        ("model: link\n", "outside the job folder"),
         ("model: none.safetensors\n", "cannot open the model"),
-        ("model: .\n", "is not a file"),
+        ("model: sub\n", "is not a file"),
         ("a: [\n", "job.yaml:"),
     ],
 )
@@ -76,6 +76,9 @@ def test_submit_refuses_a_folder_it_cannot_send(
     server: FakeServer, folder: Path, job: str | None, sentence: str
 ) -> None:
     (folder / "job.yaml").unlink()
+    (folder / "../outside").write_text("not ours to send")
+    (folder / "link").symlink_to("../outside")
+    (folder / "sub").mkdir()
     if job is not None:
         (folder / "job.yaml").write_text(job)
     result = run("job", "submit", folder, "--server", server.url)
