@@ -7,7 +7,7 @@
 
 #include "job/federation.h"
 
-enum { WORLD_PARTITIONS = 4, WORLD_MAX_NODES = 64 };
+enum { WORLD_PARTITIONS = 4, WORLD_MAX_NODES = 1100 };
 
 struct world_node {
     char name[NAME_MAX_BYTES + 1];
