@@ -114,7 +114,7 @@ static struct round_state *round_new(const struct federation *federation, const 
     round->quorum = record->quorum;
     round->opened_ms = record->head.time_ms;
     round->deadline_ms = record->deadline_ms;
-    round->fold_deadline_ms = record->deadline_ms + 1000 * job->spec->deadline_s;
+    round->fold_deadline_ms = seconds_after(record->deadline_ms, job->spec->deadline_s);
     round->n_base = record->n_base;
     memcpy(round->base, record->base, record->n_base * sizeof *round->base);
     round->n_parts = record->n_participants;
@@ -326,7 +326,8 @@ static int64_t bytes_that_counted(const struct federation *federation, const str
     int64_t bytes = 0;
     for (size_t i = 0; i < round->n_parts; i++) {
         const struct stream_box *box = stream_find(federation, &round->parts[i].stream);
-        if (box && round->parts[i].phase == PART_CLOSED) bytes += box->state.layout_bytes + box->state.data_bytes;
+        if (!box || round->parts[i].phase != PART_CLOSED) continue;
+        if (__builtin_add_overflow(bytes, box->state.layout_bytes + box->state.data_bytes, &bytes)) return INT64_MAX;
     }
     return bytes;
 }

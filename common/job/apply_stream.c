@@ -297,7 +297,7 @@ static bool mark_is_plausible(const struct stream_state *stream, const struct ma
 {
     if (mark->count != chunks_in(stream->chunk_count, mark->partition, n_partitions)) return false;
     if (mark->count == 0) return mark->first_offset == -1 && mark->last_offset == -1;
-    return mark->first_offset >= stream->start_offsets[mark->partition] &&
+    return mark->first_offset >= stream->start_offsets[mark->partition] && mark->last_offset >= mark->first_offset &&
            mark->last_offset - mark->first_offset >= mark->count - 1;
 }
 

@@ -167,11 +167,11 @@ void decide_submitted(struct decide *decide, const struct job_state *job)
     if (named > 0 && named - refused < (size_t)spec->sites_minimum) {
         fail_submitted(decide, job);
     } else if (accepted < (size_t)spec->sites_minimum) {
-        if (is_due(decide, since + 1000 * spec->wait_s)) fail_submitted(decide, job);
+        if (is_due(decide, seconds_after(since, spec->wait_s))) fail_submitted(decide, job);
     } else {
         bool all = named > 0 ? job->n_answers == named : all_clients_have_answered(decide, job);
         if (all || (named == 0 && is_due(decide, job->minimum_met_ms + MORE_SITES_MS)) ||
-            is_due(decide, since + 1000 * spec->wait_s))
+            is_due(decide, seconds_after(since, spec->wait_s)))
             start_job(decide, job);
     }
 }
@@ -212,7 +212,7 @@ void decide_next_round(struct decide *decide, const struct job_state *job)
         ask_again_in(decide, SEARCH_MS);
     } else if (number < job->spec->rounds && decide_count_folders(decide, NULL) == 0) {
         ask_again_in(decide, SEARCH_MS);
-        if (is_due(decide, since + 1000 * job->spec->wait_s))
+        if (is_due(decide, seconds_after(since, job->spec->wait_s)))
             decide_end(decide, job, OUTCOME_FAILED, "no aggregator is up");
     } else {
         const char **sites = choose_sites(decide, job, &n_sites);

@@ -61,7 +61,7 @@ void decide_open(struct decide *decide, const struct job_state *job, int32_t num
     opened->participants = sites;
     opened->n_participants = n_sites;
     opened->quorum = job->spec->quorum;
-    opened->deadline_ms = decide->now_ms + 1000 * job->spec->deadline_s;
+    opened->deadline_ms = seconds_after(decide->now_ms, job->spec->deadline_s);
     if (opened->task == TASK_TRAIN) opened->shares = decide_shares(decide, NULL, &opened->n_shares);
 }
 
@@ -121,7 +121,7 @@ void decide_cut(struct decide *decide, const struct job_state *job, const struct
     cut->participants = list_sites(decide, round, stays, late, &cut->n_participants);
     cut->excluded = list_excluded(decide, round, stays, late, "no update until the deadline", &cut->n_excluded);
     cut->shares = decide_shares(decide, round, &cut->n_shares);
-    cut->deadline_ms = all_closed ? decide->now_ms + 1000 * job->spec->deadline_s : round->deadline_ms;
+    cut->deadline_ms = all_closed ? seconds_after(decide->now_ms, job->spec->deadline_s) : round->deadline_ms;
 }
 
 /* -- close */

@@ -98,6 +98,13 @@ enum anb_status refuse(struct apply *apply, enum refusal refusal, enum anb_statu
     __attribute__((format(printf, 4, 5)));
 enum anb_status out_of_memory(struct apply *apply);
 
+/* Foreign times may be anything: the sum stops at the end of time. */
+static inline int64_t seconds_after(int64_t start_ms, int64_t seconds)
+{
+    int64_t at_ms;
+    return __builtin_add_overflow(start_ms, 1000 * seconds, &at_ms) ? INT64_MAX : at_ms;
+}
+
 /* -- federation.c */
 struct node_state *node_find(const struct federation *federation, const char *name);
 struct stream_box *stream_find(const struct federation *federation, const struct id *id);
