@@ -20,25 +20,20 @@ void world_fini(struct world *world)
     arena_fini(&world->arena);
 }
 
-static struct world_node *node_of(struct world *world, const char *name)
+static int64_t one_more(int64_t number)
 {
-    for (size_t i = 0; i < world->n_nodes; i++)
-        if (strcmp(world->nodes[i].name, name) == 0) return &world->nodes[i];
-    struct world_node *node = &world->nodes[world->n_nodes++];
-    snprintf(node->name, sizeof node->name, "%s", name);
-    node->incarnation = 1;
-    return node;
+    return number < INT64_MAX ? number + 1 : number;
 }
 
 enum anb_status say(struct world *world, const char *name, struct record *record)
 {
-    struct world_node *node = node_of(world, name);
+    const struct node_state *node = federation_node(world->federation, name);
     struct head *head = record_head(record);
     if (!head->project) head->project = "p";
-    if (!head->node) head->node = node->name;
-    if (!head->incarnation) head->incarnation = node->incarnation;
-    if (!head->sequence) head->sequence = ++node->sequence;
-    if (!head->epoch) head->epoch = world->epoch;
+    if (!head->node) head->node = name;
+    if (!head->incarnation) head->incarnation = node ? node->incarnation : 1;
+    if (!head->sequence) head->sequence = node ? one_more(node->sequence) : 1;
+    if (!head->epoch) head->epoch = federation_epoch(world->federation);
     if (!head->time_ms) head->time_ms = world->now_ms;
     world->err.text[0] = '\0';
     return federation_apply(world->federation, record, world->offset++, world->now_ms, &world->err);
@@ -46,11 +41,10 @@ enum anb_status say(struct world *world, const char *name, struct record *record
 
 enum anb_status say_up(struct world *world, const char *name, enum role role)
 {
-    struct world_node *node = node_of(world, name);
+    const struct node_state *node = federation_node(world->federation, name);
     struct record record = {RECORD_NODE_UP, .is.node_up = {.role = role, .version = "1"}};
-    node->role = role;
-    if (node->sequence > 0) node->incarnation++;
-    node->sequence = 0;
+    record.is.node_up.head.incarnation = node ? one_more(node->incarnation) : 1;
+    record.is.node_up.head.sequence = 1;
     return say(world, name, &record);
 }
 
@@ -62,7 +56,7 @@ enum anb_status say_down(struct world *world, const char *name)
 
 void pulse_one(struct world *world, const char *name)
 {
-    struct world_node *node = node_of(world, name);
+    const struct node_state *node = federation_node(world->federation, name);
     struct pulse pulse = {.head = {.project = "p", .node = name, .incarnation = node->incarnation},
                           .role = node->role,
                           .job = "",
@@ -72,16 +66,15 @@ void pulse_one(struct world *world, const char *name)
 
 void pulse_all(struct world *world)
 {
-    for (size_t i = 0; i < world->n_nodes; i++) pulse_one(world, world->nodes[i].name);
+    for (const struct node_state *node = federation_nodes(world->federation); node; node = node->next)
+        pulse_one(world, node->name);
 }
 
 enum anb_status say_claim(struct world *world, const char *server)
 {
-    int64_t epoch = federation_epoch(world->federation) + 1;
+    int64_t epoch = one_more(federation_epoch(world->federation));
     struct record record = {RECORD_LEADER_CLAIMED, .is.leader_claimed = {.head.epoch = epoch}};
-    enum anb_status status = say(world, server, &record);
-    if (status == ANB_OK) world->epoch = epoch;
-    return status;
+    return say(world, server, &record);
 }
 
 /* -- streams */

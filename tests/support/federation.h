@@ -7,20 +7,11 @@
 
 #include "job/federation.h"
 
-enum { WORLD_PARTITIONS = 4, WORLD_MAX_NODES = 1100 };
-
-struct world_node {
-    char name[NAME_MAX_BYTES + 1];
-    enum role role;
-    int64_t incarnation, sequence;
-};
+enum { WORLD_PARTITIONS = 4 };
 
 struct world {
     struct federation *federation;
     int64_t now_ms, offset;
-    struct world_node nodes[WORLD_MAX_NODES];
-    size_t n_nodes;
-    int64_t epoch; /* what decisions are stamped with */
     uint32_t last_id;
     struct arena arena; /* of the records of the last decision */
     struct record *decided;

@@ -606,7 +606,6 @@ static void without_history_only_two_rounds_are_kept(void)
     world_begin(&w);
     federation_free(w.federation);
     w.federation = federation_new("p", WORLD_PARTITIONS, false);
-    w.n_nodes = 0;
     say_up(&w, "server-1", ROLE_SERVER);
     say_up(&w, "agg-1", ROLE_AGGREGATOR);
     say_up(&w, "a", ROLE_CLIENT);
