@@ -117,13 +117,14 @@ static enum anb_status waiter_wait(struct waiter *waiter, int64_t deadline_ms, i
     return status;
 }
 
+/* FATAL, too, is a reason to wait: the record was not taken, and the bus repairs itself. */
 static enum anb_status append_when_room(struct bus *bus, const struct bus_append *append, int64_t deadline_ms,
                                         struct anb_error *err)
 {
     for (;;) {
         enum anb_status status = bus_append(bus, append, err);
         int64_t left_ms = deadline_ms - clock_monotonic_ms();
-        if (status != ANB_AGAIN || left_ms <= 0) return status;
+        if ((status != ANB_AGAIN && status != ANB_FATAL) || left_ms <= 0) return status;
         bus_wait_room(bus, left_ms);
     }
 }

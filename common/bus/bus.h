@@ -42,7 +42,8 @@ struct bus_append {
 };
 
 /* Hand a record over; order within a partition is kept, none is repeated. AGAIN: the queue is full, wait with
- * bus_wait_room. FATAL: this bus can append no more, open another. */
+ * bus_wait_room. FATAL: the producer broke; what was under way is reported as failed (UNAVAILABLE: it may or may not
+ * stand in the log) and the bus makes a new one by itself: later appends work, but begin such streams anew. */
 enum anb_status bus_append(struct bus *bus, const struct bus_append *append, struct anb_error *err);
 /* Wait until appends may succeed again or the time is over; returns at once when there is room. */
 void bus_wait_room(struct bus *bus, int64_t timeout_ms);

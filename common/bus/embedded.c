@@ -50,3 +50,10 @@ enum anb_status embedded_broker_add_topic(struct embedded_broker *broker, const 
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return ANB_OK;
     return kafka_fail(err, error, "cannot make the topic", name, -1);
 }
+
+void embedded_broker_break_producer(struct embedded_broker *broker)
+{
+    enum { PRODUCE_REQUEST = 0 };
+    rd_kafka_mock_push_request_errors(broker->cluster, PRODUCE_REQUEST, 1,
+                                      RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+}

@@ -24,5 +24,7 @@ void embedded_broker_stop(struct embedded_broker *broker); /* NULL is fine */
 const char *embedded_broker_servers(const struct embedded_broker *broker); /* "127.0.0.1:34567"; lives as long */
 enum anb_status embedded_broker_add_topic(struct embedded_broker *broker, const char *name, int32_t partitions,
                                           struct anb_error *err);
+/* For tests: the next produce request is answered with "out of order", a fatal error for the producer that sent it. */
+void embedded_broker_break_producer(struct embedded_broker *broker);
 
 #endif

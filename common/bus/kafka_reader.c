@@ -1,4 +1,5 @@
-/* Reading: one consumer for each reader, and for each cursor a partition with a queue of its own.
+/* Reading: one consumer for each reader, and for each cursor a partition with a queue of its own. A consumer can read a
+ * partition only once, so a second cursor on one gets a further consumer.
  *
  * This is librdkafka's simple consumer (rd_kafka_consume_start_queue), not `assign`: it has no group, so it asks for no
  * coordinator and needs no right on a group; starting and stopping one partition does not touch the others, while
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     ASK_MS = 5000,       /* for the broker to tell about a topic when its first cursor opens */
@@ -29,9 +31,10 @@ static const struct kafka_setting common_settings[] = {
     {"fetch.error.backoff.ms", "50"},        {NULL, NULL},
 };
 
-/* A fetch that waits for records holds back the partitions added meanwhile, so it waits shortly. */
+/* The broker answers a waiting fetch as soon as there is a record, so a hop does not depend on the longest wait. What
+ * does: a cursor opened or moved meanwhile is fetched only after it, and an idle reader asks that often. */
 static const struct kafka_setting prompt_settings[] = {
-    {"fetch.wait.max.ms", "10"},
+    {"fetch.wait.max.ms", "50"},
     {"fetch.max.bytes", "4194304"},
     {"queued.max.messages.kbytes", "1024"},
     {"queued.min.messages", "10000"},
@@ -49,15 +52,23 @@ static const struct kafka_setting bulk_settings[] = {
     {NULL, NULL},
 };
 
+struct kafka_consumer {
+    rd_kafka_t *handle;
+    struct kafka_topic *topics;
+    struct kafka_consumer *next;
+};
+
 struct kafka_reader {
     struct bus_reader base;
-    rd_kafka_t *consumer;
-    struct kafka_topic *topics;
+    struct kafka_bus *bus;
+    enum bus_profile profile;
+    struct kafka_consumer *consumers;
     bool needs_nudges;
 };
 
 struct kafka_cursor {
     struct bus_cursor base;
+    struct kafka_consumer *consumer;
     struct kafka_topic *topic;
     int32_t partition;
     rd_kafka_queue_t *queue;
@@ -74,43 +85,65 @@ static int merge_settings(struct kafka_setting *into, const struct kafka_setting
     return n;
 }
 
+static enum anb_status add_consumer(struct kafka_reader *reader, struct kafka_consumer **added, struct anb_error *err)
+{
+    struct kafka_setting settings[24] = {{NULL, NULL}};
+    int n = merge_settings(settings, common_settings, 0);
+    n = merge_settings(settings, reader->profile == BUS_BULK ? bulk_settings : prompt_settings, n);
+    if (!reader->needs_nudges) settings[n] = (struct kafka_setting){"fetch.queue.backoff.ms", "1"};
+    struct kafka_consumer *consumer = calloc(1, sizeof *consumer);
+    if (!consumer) return bus_no_memory(err, "a consumer");
+    consumer->handle = kafka_client_new(reader->bus, RD_KAFKA_CONSUMER, settings, NULL, err);
+    if (!consumer->handle) {
+        free(consumer);
+        return ANB_INVALID;
+    }
+    struct kafka_consumer **end = &reader->consumers;
+    while (*end) end = &(*end)->next;
+    *added = *end = consumer;
+    return ANB_OK;
+}
+
 enum anb_status kafka_reader_open(struct bus *bus, enum bus_profile profile, struct bus_reader **reader,
                                   struct anb_error *err)
 {
+    struct kafka_consumer *first;
     struct kafka_reader *opened = calloc(1, sizeof *opened);
     if (!opened) return bus_no_memory(err, "a reader");
-    opened->needs_nudges = rd_kafka_version() < 0x02020000;
-    struct kafka_setting settings[24] = {{NULL, NULL}};
-    int n = merge_settings(settings, common_settings, 0);
-    n = merge_settings(settings, profile == BUS_BULK ? bulk_settings : prompt_settings, n);
-    if (!opened->needs_nudges) settings[n] = (struct kafka_setting){"fetch.queue.backoff.ms", "1"};
     opened->base.ops = bus->ops;
-    opened->consumer = kafka_client_new((struct kafka_bus *)bus, RD_KAFKA_CONSUMER, settings, NULL, err);
-    if (!opened->consumer) {
+    opened->bus = (struct kafka_bus *)bus;
+    opened->profile = profile;
+    opened->needs_nudges = rd_kafka_version() < 0x02020000;
+    enum anb_status status = add_consumer(opened, &first, err);
+    if (status == ANB_OK)
+        *reader = &opened->base;
+    else
         free(opened);
-        return ANB_INVALID;
-    }
-    *reader = &opened->base;
-    return ANB_OK;
+    return status;
 }
 
 void kafka_reader_close(struct bus_reader *base)
 {
     struct kafka_reader *reader = (struct kafka_reader *)base;
-    kafka_topics_free(&reader->topics);
-    rd_kafka_destroy(reader->consumer);
+    while (reader->consumers) {
+        struct kafka_consumer *consumer = reader->consumers;
+        reader->consumers = consumer->next;
+        kafka_topics_free(&consumer->topics);
+        rd_kafka_destroy(consumer->handle);
+        free(consumer);
+    }
     free(reader);
 }
 
 /* -- opening, seeking, closing ------------------------------------------------------------------------------------ */
 
 /* Also makes the partition's leader known, so that the first fetch goes out at once. */
-static enum anb_status check_partition(struct kafka_reader *reader, struct kafka_topic *topic, int32_t partition,
+static enum anb_status check_partition(struct kafka_consumer *consumer, struct kafka_topic *topic, int32_t partition,
                                        struct anb_error *err)
 {
     const struct rd_kafka_metadata *metadata = NULL;
     if (partition < topic->n_partitions) return ANB_OK;
-    rd_kafka_resp_err_t error = rd_kafka_metadata(reader->consumer, 0, topic->handle, &metadata, ASK_MS);
+    rd_kafka_resp_err_t error = rd_kafka_metadata(consumer->handle, 0, topic->handle, &metadata, ASK_MS);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
         error = metadata->topics[0].err;
         topic->n_partitions = metadata->topics[0].partition_cnt;
@@ -122,9 +155,9 @@ static enum anb_status check_partition(struct kafka_reader *reader, struct kafka
     return kafka_fail(err, error, "cannot read", topic->name, partition);
 }
 
-static enum anb_status start(struct kafka_cursor *cursor, rd_kafka_t *consumer, int64_t offset, struct anb_error *err)
+static enum anb_status start(struct kafka_cursor *cursor, int64_t offset, struct anb_error *err)
 {
-    cursor->queue = rd_kafka_queue_new(consumer);
+    cursor->queue = rd_kafka_queue_new(cursor->consumer->handle);
     if (rd_kafka_consume_start_queue(cursor->topic->handle, cursor->partition, offset, cursor->queue) != 0) {
         rd_kafka_resp_err_t error = rd_kafka_last_error();
         rd_kafka_queue_destroy(cursor->queue);
@@ -146,43 +179,54 @@ static void stop(struct kafka_cursor *cursor)
     cursor->queue = NULL;
 }
 
-static bool is_open_already(const struct bus_reader *reader, const struct kafka_topic *topic, int32_t partition)
+static bool is_busy(const struct kafka_reader *reader, const struct kafka_consumer *consumer, const char *topic,
+                    int32_t partition)
 {
-    for (const struct bus_cursor *c = reader->cursors; c; c = c->next) {
+    for (const struct bus_cursor *c = reader->base.cursors; c; c = c->next) {
         const struct kafka_cursor *cursor = (const struct kafka_cursor *)c;
-        if (cursor->topic == topic && cursor->partition == partition) return true;
+        if (cursor->consumer == consumer && cursor->partition == partition && strcmp(cursor->topic->name, topic) == 0)
+            return true;
     }
     return false;
+}
+
+static enum anb_status find_consumer(struct kafka_reader *reader, const char *topic, int32_t partition,
+                                     struct kafka_consumer **found, struct anb_error *err)
+{
+    for (struct kafka_consumer *consumer = reader->consumers; consumer; consumer = consumer->next) {
+        if (is_busy(reader, consumer, topic, partition)) continue;
+        *found = consumer;
+        return ANB_OK;
+    }
+    return add_consumer(reader, found, err);
 }
 
 enum anb_status kafka_cursor_open(struct bus_reader *base, const char *name, int32_t partition, int64_t offset,
                                   struct bus_cursor **cursor, struct anb_error *err)
 {
-    struct kafka_reader *reader = (struct kafka_reader *)base;
-    struct kafka_topic *topic = kafka_topic_get(&reader->topics, reader->consumer, name);
+    struct kafka_consumer *consumer;
+    enum anb_status status = find_consumer((struct kafka_reader *)base, name, partition, &consumer, err);
+    if (status != ANB_OK) return status;
+    struct kafka_topic *topic = kafka_topic_get(&consumer->topics, consumer->handle, name);
     if (!topic) return anb_fail(err, ANB_INVALID, "%s: not a topic's name", name);
-    if (is_open_already(base, topic, partition))
-        return anb_fail(err, ANB_EXISTS, "%s[%d]: this reader has a cursor there already", name, partition);
-    enum anb_status status = check_partition(reader, topic, partition, err);
+    status = check_partition(consumer, topic, partition, err);
     if (status != ANB_OK) return status;
     struct kafka_cursor *opened = calloc(1, sizeof *opened);
     if (!opened) return bus_no_memory(err, "a cursor");
-    opened->topic = topic;
-    opened->partition = partition;
-    status = start(opened, reader->consumer, offset, err);
-    if (status != ANB_OK) {
+    *opened = (struct kafka_cursor){.consumer = consumer, .topic = topic, .partition = partition};
+    status = start(opened, offset, err);
+    if (status == ANB_OK)
+        *cursor = &opened->base;
+    else
         free(opened);
-        return status;
-    }
-    *cursor = &opened->base;
-    return ANB_OK;
+    return status;
 }
 
 enum anb_status kafka_cursor_seek(struct bus_cursor *base, int64_t offset, struct anb_error *err)
 {
     struct kafka_cursor *cursor = (struct kafka_cursor *)base;
     stop(cursor);
-    return start(cursor, ((struct kafka_reader *)base->reader)->consumer, offset, err);
+    return start(cursor, offset, err);
 }
 
 void kafka_cursor_close(struct bus_cursor *base)
@@ -203,7 +247,7 @@ static void nudge_if_due(struct kafka_cursor *cursor, int64_t now_ms)
     const struct kafka_reader *reader = (const struct kafka_reader *)cursor->base.reader;
     if (!reader->needs_nudges || now_ms < cursor->next_nudge_ms || now_ms - cursor->last_message_ms > STALL_MS) return;
     int64_t low, high;
-    rd_kafka_query_watermark_offsets(reader->consumer, cursor->topic->name, cursor->partition, &low, &high,
+    rd_kafka_query_watermark_offsets(cursor->consumer->handle, cursor->topic->name, cursor->partition, &low, &high,
                                      NUDGE_TIMEOUT_MS);
     if (cursor->nudge_wait_ms < NUDGE_LAST_MS) cursor->nudge_wait_ms *= 4;
     cursor->next_nudge_ms = clock_monotonic_ms() + cursor->nudge_wait_ms;

@@ -323,7 +323,7 @@ void a_cursor_seeks_back_and_forth(void)
     for (int i = 0; i < 4; i++) bus_test_append(bus, topic, 0, texts[i]);
     struct bus_cursor *cursor = bus_test_cursor(reader, topic, 0, 2);
     bus_test_expect(cursor, 2, "two");
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 12; i++) {
         int64_t at = i * 7 % 4;
         CHECK_STATUS(bus_cursor_seek(cursor, at, &test_error), ANB_OK);
         CHECK_EQUAL(bus_cursor_position(cursor), at);
@@ -358,6 +358,26 @@ void cursors_of_one_reader_do_not_disturb_each_other(void)
     bus_test_expect(again, 9, "9 of 0");
     bus_test_expect(cursors[1], 3, "3 of 1");
     bus_test_expect(cursors[3], 1, "1 of 3");
+    close_all(bus, reader);
+}
+
+void two_cursors_read_one_partition(void)
+{
+    struct bus *bus = bus_subject.open();
+    struct bus_reader *reader = open_reader(bus, BUS_PROMPT);
+    const char *topic = bus_test_topic(bus, 1);
+    bus_test_append(bus, topic, 0, "zero");
+    bus_test_append(bus, topic, 0, "one");
+    struct bus_cursor *ahead = bus_test_cursor(reader, topic, 0, 0);
+    bus_test_expect(ahead, 0, "zero");
+    bus_test_expect(ahead, 1, "one");
+    struct bus_cursor *behind = bus_test_cursor(reader, topic, 0, 0);
+    bus_test_expect(behind, 0, "zero");
+    bus_test_append(bus, topic, 0, "two");
+    bus_test_expect(ahead, 2, "two");
+    bus_cursor_close(ahead);
+    bus_test_expect(behind, 1, "one");
+    bus_test_expect(behind, 2, "two");
     close_all(bus, reader);
 }
 

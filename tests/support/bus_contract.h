@@ -41,6 +41,7 @@ void every_append_is_reported_once_with_its_offset(void);
 void a_waiting_cursor_wakes_when_a_record_comes(void);
 void a_cursor_seeks_back_and_forth(void);
 void cursors_of_one_reader_do_not_disturb_each_other(void);
+void two_cursors_read_one_partition(void);
 void a_message_outlives_its_cursor(void);
 void bounds_follow_appends_and_trims(void);
 void ensuring_a_topic_again_changes_nothing(void);
@@ -55,7 +56,8 @@ void large_records_pass_a_bulk_reader(void);
         TEST(records_come_in_order_with_their_keys), TEST(an_empty_record_is_a_record),                                \
         TEST(every_append_is_reported_once_with_its_offset), TEST(a_waiting_cursor_wakes_when_a_record_comes),         \
         TEST(a_cursor_seeks_back_and_forth), TEST(cursors_of_one_reader_do_not_disturb_each_other),                    \
-        TEST(a_message_outlives_its_cursor), TEST(bounds_follow_appends_and_trims),                                    \
-        TEST(ensuring_a_topic_again_changes_nothing), TEST(large_records_pass_a_bulk_reader)
+        TEST(two_cursors_read_one_partition), TEST(a_message_outlives_its_cursor),                                     \
+        TEST(bounds_follow_appends_and_trims), TEST(ensuring_a_topic_again_changes_nothing),                           \
+        TEST(large_records_pass_a_bulk_reader)
 
 #endif

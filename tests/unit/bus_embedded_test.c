@@ -33,6 +33,19 @@ static void a_topic_has_the_partitions_it_was_made_with(void)
     bus_close(bus, 0);
 }
 
+static void a_producers_fatal_error_fails_its_record_and_the_bus_goes_on(void)
+{
+    struct bus *bus = open_bus();
+    const char *topic = bus_test_topic(bus, 1);
+    bus_test_append(bus, topic, 0, "before");
+    embedded_broker_break_producer(broker);
+    CHECK_STATUS(bus_append_and_wait(bus, topic, 0, (struct slice){0}, slice_of_text("broken"), BUS_TEST_WAIT_MS, NULL,
+                                     &test_error),
+                 ANB_UNAVAILABLE);
+    CHECK_EQUAL(bus_test_append(bus, topic, 0, "after"), 1);
+    bus_close(bus, 0);
+}
+
 /* More than it keeps of one partition: the oldest records go, and a reader is told. */
 static void what_the_broker_has_forgotten_is_not_found(void)
 {
@@ -64,6 +77,7 @@ int main(int argc, char **argv)
         BUS_CONTRACT_TESTS,
         TEST(a_topic_is_made_once),
         TEST(a_topic_has_the_partitions_it_was_made_with),
+        TEST(a_producers_fatal_error_fails_its_record_and_the_bus_goes_on),
         TEST(what_the_broker_has_forgotten_is_not_found),
     };
     if (embedded_broker_start(&broker, &test_error) != ANB_OK) {
