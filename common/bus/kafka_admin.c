@@ -109,7 +109,12 @@ enum anb_status kafka_bounds(struct bus *bus, const char *topic, int32_t partiti
     int64_t low, high;
     rd_kafka_t *admin = admin_of(bus, err);
     if (!admin) return ANB_INVALID;
-    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(admin, topic, partition, &low, &high, (int)timeout_ms);
+    /* The leader of a topic that was made just now may not know yet that it is. */
+    int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
+    rd_kafka_resp_err_t error;
+    while ((error = rd_kafka_query_watermark_offsets(admin, topic, partition, &low, &high, (int)timeout_ms)) &&
+           kafka_status(error) == ANB_UNAVAILABLE && clock_monotonic_ms() < deadline_ms)
+        clock_sleep_ms(RETRY_MS);
     if (error) return kafka_fail(err, error, "cannot ask for the first and last offset", topic, partition);
     *first = low;
     *end = high;
