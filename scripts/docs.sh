@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The pages of docs/ that are made from tables in the programs: what each option and each key of a job file means.
 #
-#   scripts/docs.sh BUILD_FOLDER            writes docs/configuration.md and docs/cli.md
+#   scripts/docs.sh BUILD_FOLDER            writes docs/configuration.md, docs/cli.md and docs/states.md
 #   scripts/docs.sh --check BUILD_FOLDER    writes nothing; exit status 1 when a page is not what the programs say
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -35,6 +35,19 @@ TEXT
     "$build/tests/docs/job_file_page"
 }
 
+states() {
+    cat <<'TEXT'
+# States
+
+Made by `scripts/docs.sh` from the tables in `common/job/machine.c`; a test fails when this page is stale.
+
+What is wrong with a record is refused and leaves these states as they are. Moves are made by records of the control log
+alone, so every node that has read the same records is in the same states.
+
+TEXT
+    "$build/tests/docs/states_page"
+}
+
 page() {
     local path=$1 text
     text=$("${@:2}")
@@ -48,3 +61,4 @@ page() {
 
 page docs/configuration.md configuration
 page docs/cli.md "$build/bin/anabranch" help --markdown
+page docs/states.md states

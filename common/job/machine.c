@@ -4,40 +4,41 @@
 
 static const char *const job_states[] = {"submitted", "running", "storing", "ended"};
 static const struct machine_move job_moves[] = {
-    {JOB_SUBMITTED, JOB_RUNNING, "JobStarted: enough sites have accepted"},
-    {JOB_SUBMITTED, JOB_ENDED, "JobEnded: too few sites, or aborted"},
-    {JOB_RUNNING, JOB_STORING, "RoundClosed: it was the last round"},
-    {JOB_RUNNING, JOB_ENDED, "JobEnded: no quorum, no aggregator, or aborted"},
-    {JOB_STORING, JOB_ENDED, "JobEnded: the model is stored, cannot be, or aborted"},
+    {JOB_SUBMITTED, JOB_RUNNING, "enough sites have accepted (JobStarted)"},
+    {JOB_SUBMITTED, JOB_ENDED, "too few sites, or aborted (JobEnded)"},
+    {JOB_RUNNING, JOB_STORING, "it was the last round (RoundClosed)"},
+    {JOB_RUNNING, JOB_ENDED, "no quorum, no aggregator, or aborted (JobEnded)"},
+    {JOB_STORING, JOB_ENDED, "the model is stored, cannot be, or aborted (JobEnded)"},
 };
 const struct machine job_machine = {"job", "A job", job_states, COUNT(job_states), job_moves, COUNT(job_moves)};
 
 static const char *const round_states[] = {"open", "closed"};
 static const struct machine_move round_moves[] = {
-    {ROUND_OPEN, ROUND_OPEN, "RoundCut: other sites count, or others fold"},
-    {ROUND_OPEN, ROUND_CLOSED, "RoundClosed: its model stands"},
+    {ROUND_OPEN, ROUND_OPEN, "other sites count, or others fold (RoundCut)"},
+    {ROUND_OPEN, ROUND_CLOSED, "its model stands (RoundClosed)"},
 };
 const struct machine round_machine = {"round",     "A round of a job", round_states, COUNT(round_states),
                                       round_moves, COUNT(round_moves)};
 
 static const char *const part_states[] = {"waiting", "opened", "closed", "excluded"};
 static const struct machine_move part_moves[] = {
-    {PART_WAITING, PART_OPENED, "StreamOpened: its update begins to travel"},
-    {PART_OPENED, PART_OPENED, "StreamOpened: another stream replaces it"},
-    {PART_OPENED, PART_CLOSED, "StreamClosed: its update counts"},
-    {PART_OPENED, PART_WAITING, "StreamAbandoned, NodeUp, NodeDown: the stream broke off"},
+    {PART_WAITING, PART_OPENED, "its update begins to travel (StreamOpened)"},
+    {PART_OPENED, PART_OPENED, "another stream replaces it (StreamOpened)"},
+    {PART_OPENED, PART_CLOSED, "its update counts (StreamClosed)"},
+    {PART_OPENED, PART_WAITING, "the stream broke off (StreamAbandoned, NodeUp, NodeDown)"},
     {PART_WAITING, PART_EXCLUDED, "bad weight or layout, given up, or late"},
     {PART_OPENED, PART_EXCLUDED, "bad weight or layout, given up, or late"},
-    {PART_CLOSED, PART_EXCLUDED, "StreamAbandoned by an aggregator: it cannot use the update"},
+    {PART_CLOSED, PART_EXCLUDED, "an aggregator cannot use the update (StreamAbandoned)"},
 };
 const struct machine part_machine = {"part",     "A site's part in a round", part_states, COUNT(part_states),
                                      part_moves, COUNT(part_moves)};
 
 static const char *const stream_states[] = {"open", "closed", "abandoned"};
 static const struct machine_move stream_moves[] = {
-    {STREAM_OPEN, STREAM_CLOSED, "StreamClosed: all its chunks are in the log"},
-    {STREAM_OPEN, STREAM_ABANDONED, "StreamAbandoned, NodeUp, NodeDown, RoundCut, or replaced"},
-    {STREAM_CLOSED, STREAM_ABANDONED, "RoundCut: a model of an older attempt is void; or an aggregator cannot use it"},
+    {STREAM_OPEN, STREAM_CLOSED, "all its chunks are in the log (StreamClosed)"},
+    {STREAM_OPEN, STREAM_ABANDONED,
+     "given up, replaced or cut (StreamAbandoned, NodeUp, NodeDown, StreamOpened, RoundCut)"},
+    {STREAM_CLOSED, STREAM_ABANDONED, "a model of an older attempt, or damaged (RoundCut, StreamAbandoned)"},
 };
 const struct machine stream_machine = {"stream",     "A stream",         stream_states, COUNT(stream_states),
                                        stream_moves, COUNT(stream_moves)};

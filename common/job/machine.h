@@ -10,7 +10,7 @@
 
 struct machine_move {
     int from, to;
-    const char *why; /* the record, or the rule, that moves it */
+    const char *why; /* and the record that moves it; without : and ;, which end a Mermaid label */
 };
 
 struct machine {

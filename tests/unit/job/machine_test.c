@@ -54,11 +54,18 @@ static void the_diagram_has_every_move_the_beginning_and_the_ends(void)
     CHECK_STATUS(machine_mermaid(&job_machine, &out, &test_error), ANB_OK);
     const char *text = buf_text(&out);
     CHECK(strncmp(text, "stateDiagram-v2\n    [*] --> submitted\n", 38) == 0);
-    CHECK(strstr(text, "    submitted --> running: JobStarted") != NULL);
-    CHECK(strstr(text, "    storing --> ended: JobEnded") != NULL);
+    CHECK(strstr(text, "    submitted --> running: enough sites have accepted (JobStarted)") != NULL);
+    CHECK(strstr(text, "    storing --> ended: ") != NULL);
     CHECK(strstr(text, "    ended --> [*]\n") != NULL);
     CHECK(strstr(text, "    running --> [*]") == NULL);
     buf_fini(&out);
+}
+
+static void labels_have_no_characters_that_end_a_mermaid_label(void)
+{
+    static const struct machine *const machines[] = {&job_machine, &round_machine, &part_machine, &stream_machine};
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < machines[i]->n_moves; k++) CHECK(!strpbrk(machines[i]->moves[k].why, ":;\n"));
 }
 
 static void the_page_has_four_diagrams(void)
@@ -83,5 +90,6 @@ static void a_page_beyond_the_ceiling_is_an_error(void)
 TEST_MAIN("machine", TEST(an_ended_job_goes_nowhere), TEST(a_submitted_job_cannot_store),
           TEST(a_closed_round_is_not_opened_again), TEST(an_excluded_part_stays_and_a_closed_one_can_only_be_excluded),
           TEST(a_part_closes_only_after_it_has_opened), TEST(an_abandoned_stream_stays_abandoned),
-          TEST(the_diagram_has_every_move_the_beginning_and_the_ends), TEST(the_page_has_four_diagrams),
+          TEST(the_diagram_has_every_move_the_beginning_and_the_ends),
+          TEST(labels_have_no_characters_that_end_a_mermaid_label), TEST(the_page_has_four_diagrams),
           TEST(a_page_beyond_the_ceiling_is_an_error))
