@@ -221,8 +221,9 @@ static enum anb_status start_daemon(struct http *http, int fd, struct anb_error 
     return ANB_OK;
 }
 
-static void http_free(struct http *http)
+void http_free(struct http *http)
 {
+    if (!http) return;
     connections_fini(&http->connections);
     pthread_mutex_destroy(&http->lock);
     free(http);
@@ -264,7 +265,6 @@ void http_stop(struct http *http)
     int64_t until_ms = clock_monotonic_ms() + GRACE_MS;
     while (!is_quiet(http) && clock_monotonic_ms() < until_ms) clock_sleep_ms(5);
     MHD_stop_daemon(http->daemon);
-    http_free(http);
 }
 
 const char *http_address(const struct http *http)

@@ -31,8 +31,9 @@ struct http_counters {
 
 /* `config` is copied, what it points to must outlive the endpoint. */
 enum anb_status http_start(const struct http_config *config, struct http **http, struct anb_error *err);
-/* What waits is answered, then all connections are closed. */
+/* What waits is answered, then all connections are closed. http_wake is still allowed until http_free. */
 void http_stop(struct http *http);
+void http_free(struct http *http); /* after http_stop */
 
 const char *http_address(const struct http *http); /* "127.0.0.1:8500" */
 /* Something has happened: ask the waiting requests again. */

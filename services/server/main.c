@@ -3,12 +3,7 @@
  * Threads: the main thread follows the control log and conducts; one each answers HTTP, sends submissions, stores
  * models and reads telemetry. All state that matters is in the control log; the data folder holds models and log lines.
  */
-#include "base/file.h"
-#include "base/log.h"
-#include "bundle/bundle.h"
 #include "node/service.h"
-#include "server/folders.h"
-#include "server/routes.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -47,61 +42,6 @@ static enum anb_status prepare(struct service *service, struct anb_error *err)
     return ANB_OK;
 }
 
-/* -- the parts
- * -------------------------------------------------------------------------------------------------------------- */
-
-static enum anb_status may_change(void *context, struct anb_error *err)
-{
-    return conductor_may_change(((struct server *)context)->conductor, err);
-}
-
-static enum anb_status start_http(struct server *server, const struct settings *settings, const struct folders *folders,
-                                  struct anb_error *err)
-{
-    const struct http_config config = {
-        .listen = settings->listen,
-        .incoming_folder = folders->incoming,
-        .limits = {.bundle_bytes = 2 * BUNDLE_MAX_BYTES, .model_bytes = settings->max_model_mib << 20},
-        .routes = server_routes,
-        .n_routes = n_server_routes,
-        .context = server,
-        .may_change = may_change};
-    enum anb_status status = http_start(&config, &server->http, err);
-    if (status == ANB_OK) log_event(LOG_INFO, "listening", "address=%s", http_address(server->http));
-    return status;
-}
-
-static enum anb_status start_parts(struct server *server, const struct settings *settings,
-                                   const struct folders *folders, struct anb_error *err)
-{
-    int64_t model_bytes = settings->max_model_mib << 20;
-    enum anb_status status = conductor_new(server->node, &server->conductor, err);
-    if (status == ANB_OK) status = outboxes_start(server->node, &server->outboxes, err);
-    if (status == ANB_OK) status = job_logs_open(folders->jobs, settings->max_log_mib << 20, &server->logs, err);
-    if (status == ANB_OK) status = telemetry_new(server->node, server->logs, folders->data, &server->telemetry, err);
-    if (status == ANB_OK)
-        status = store_start(server->node, server->conductor, server->logs, folders->jobs, &server->store, err);
-    if (status == ANB_OK)
-        status =
-            submitter_new(server->node, server->conductor, folders->incoming, model_bytes, &server->submitter, err);
-    if (status == ANB_OK) status = start_http(server, settings, folders, err);
-    if (status == ANB_OK) status = submitter_start(server->submitter, server->http, err);
-    if (status == ANB_OK) status = telemetry_start(server->telemetry, server->http, err);
-    return status;
-}
-
-/* Who asks goes first, then who is asked. */
-static void stop_parts(struct server *server)
-{
-    http_stop(server->http);
-    submitter_free(server->submitter);
-    telemetry_free(server->telemetry);
-    store_stop(server->store);
-    outboxes_stop(server->outboxes);
-    job_logs_close(server->logs);
-    conductor_free(server->conductor);
-}
-
 /* -- the owner's loop
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -124,8 +64,7 @@ static enum anb_status conduct(struct service *service, struct server *server, s
             status = say_ready(service, server, err);
         }
         if (status == ANB_OK) status = service_follow(server->node, wait_ms, err);
-        if (node_control_offset(server->node) != before) http_wake(server->http);
-        http_tick(server->http);
+        server_tell(server, before);
     }
     return status;
 }
@@ -133,14 +72,15 @@ static enum anb_status conduct(struct service *service, struct server *server, s
 static enum anb_status run(struct service *service, struct node *node, struct anb_error *err)
 {
     const struct settings *settings = service->settings;
-    struct server server = {.node = node};
-    struct folders folders;
-    enum anb_status status = folders_open(settings->data_folder, settings->common.project, &folders, err);
+    const struct server_config config = {.data_folder = settings->data_folder,
+                                         .listen = settings->listen,
+                                         .model_limit_bytes = settings->max_model_mib << 20,
+                                         .log_limit_bytes = settings->max_log_mib << 20};
+    struct server server;
+    enum anb_status status = server_start(&server, node, &config, err);
     if (status != ANB_OK) return status;
-    status = start_parts(&server, settings, &folders, err);
-    if (status == ANB_OK) status = conduct(service, &server, err);
-    stop_parts(&server);
-    folders_close(&folders);
+    status = conduct(service, &server, err);
+    server_stop(&server);
     return status;
 }
 

@@ -1,8 +1,13 @@
-/* The parts of one server, for the handlers of its REST endpoint. Constant once the endpoint has started. */
+/* The parts of one server, and their threads.
+ *
+ * The owner thread follows the control log and conducts; one thread each answers HTTP, sends submissions, stores
+ * models, reads telemetry and creates outboxes. Constant between server_start and server_stop: handlers read it on the
+ * HTTP thread. */
 #ifndef ANB_SERVER_SERVER_H
 #define ANB_SERVER_SERVER_H
 
 #include "server/conductor.h"
+#include "server/folders.h"
 #include "server/http.h"
 #include "server/job_log.h"
 #include "server/outboxes.h"
@@ -12,13 +17,28 @@
 
 struct server {
     struct node *node;
+    struct folders folders;
     struct conductor *conductor;
     struct outboxes *outboxes;
     struct job_logs *logs;
+    struct telemetry_reader *telemetry;
     struct store *store;
     struct submitter *submitter;
     struct http *http;
-    struct telemetry_reader *telemetry;
 };
+
+struct server_config {
+    const char *data_folder;
+    const char *listen;
+    int64_t model_limit_bytes; /* 0: none */
+    int64_t log_limit_bytes;   /* of a job */
+};
+
+/* `node` must outlive the server. Nothing is left running after a failure. */
+enum anb_status server_start(struct server *server, struct node *node, const struct server_config *config,
+                             struct anb_error *err);
+/* After each turn of the owner: wake who waits when the control log has moved from `before`, and let time pass. */
+void server_tell(struct server *server, int64_t before);
+void server_stop(struct server *server);
 
 #endif

@@ -84,6 +84,12 @@ static void start(void)
     if (http_start(&config, &http, &test_error) != ANB_OK) abort();
 }
 
+static void stop(void)
+{
+    http_stop(http);
+    http_free(http);
+}
+
 #define HEAD "Host: localhost\r\n"
 #define FORM "Content-Type: multipart/form-data; boundary=BB\r\n"
 
@@ -108,7 +114,7 @@ static void a_smuggled_request_is_never_run(void)
         CHECK_EQUAL(reply.n_answers, 1);
         CHECK(strstr(reply.text, "Connection: close") != NULL);
     }
-    http_stop(http);
+    stop();
 }
 
 static void raw_targets_are_checked_before_they_are_decoded(void)
@@ -118,7 +124,7 @@ static void raw_targets_are_checked_before_they_are_decoded(void)
     check_code("GET /hello/..%2fpasswd HTTP/1.1\r\n" HEAD "\r\n", 400);
     check_code("GET /hello/../hello HTTP/1.1\r\n" HEAD "\r\n", 400);
     check_code("GET /hello?a=1 HTTP/1.1\r\n" HEAD "\r\n", 400);
-    http_stop(http);
+    stop();
 }
 
 static void hosts_and_origins_are_checked(void)
@@ -128,7 +134,7 @@ static void hosts_and_origins_are_checked(void)
     check_code("GET /hello HTTP/1.1\r\n" HEAD HEAD "\r\n", 400);
     check_code("GET /hello HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403);
     check_code("POST /poke HTTP/1.1\r\n" HEAD "Origin: http://evil.example\r\nContent-Length: 0\r\n\r\n", 403);
-    http_stop(http);
+    stop();
 }
 
 static void unknown_paths_and_methods_are_told(void)
@@ -140,7 +146,7 @@ static void unknown_paths_and_methods_are_told(void)
     check_code("DELETE /hello HTTP/1.1\r\n" HEAD "\r\n", 405);
     CHECK_TEXT(raw_header(&reply, "Allow", allow), "GET, HEAD");
     check_code("BREW /hello HTTP/1.1\r\n" HEAD "\r\n", 405);
-    http_stop(http);
+    stop();
 }
 
 static void a_body_where_none_is_taken_is_refused(void)
@@ -148,7 +154,7 @@ static void a_body_where_none_is_taken_is_refused(void)
     start();
     check_code("GET /hello HTTP/1.1\r\n" HEAD "Content-Length: 3\r\n\r\nabc", 400);
     check_code("POST /poke HTTP/1.1\r\n" HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 400);
-    http_stop(http);
+    stop();
 }
 
 static void a_follower_refuses_changes_before_it_reads_a_body(void)
@@ -158,7 +164,7 @@ static void a_follower_refuses_changes_before_it_reads_a_body(void)
     check_code("POST /upload HTTP/1.1\r\n" HEAD FORM "Content-Length: 1000000\r\n\r\n", 503);
     CHECK(strstr(raw_body(&reply), "server-2 leads") != NULL);
     check_code("GET /hello HTTP/1.1\r\n" HEAD "\r\n", 200);
-    http_stop(http);
+    stop();
 }
 
 static void another_content_type_is_refused(void)
@@ -168,7 +174,7 @@ static void another_content_type_is_refused(void)
     check_code("POST /upload HTTP/1.1\r\n" HEAD "Content-Length: 2\r\n\r\n{}", 415);
     check_code("POST /upload HTTP/1.1\r\n" HEAD "Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{}",
                400);
-    http_stop(http);
+    stop();
 }
 
 static void post_form(const char *body, int code)
@@ -193,7 +199,7 @@ static void wrong_forms_are_refused_and_never_handled(void)
     post_form(PART("model", "x") "--BB--\r\n", 400);
     post_form(PART("bundle", "x") PART("request", "a b") "--BB--\r\n", 400);
     CHECK_EQUAL(n_put, 0);
-    http_stop(http);
+    stop();
 }
 
 static void a_form_arrives_whole(void)
@@ -204,7 +210,7 @@ static void a_form_arrives_whole(void)
     check_code("POST /upload HTTP/1.1\r\n" HEAD FORM "Transfer-Encoding: chunked\r\n\r\n"
                "3c\r\n" PART("bundle", "abc") "\r\n8\r\n--BB--\r\n\r\n0\r\n\r\n",
                201);
-    http_stop(http);
+    stop();
 }
 
 static void what_is_announced_as_too_large_is_refused_at_once(void)
@@ -212,7 +218,7 @@ static void what_is_announced_as_too_large_is_refused_at_once(void)
     start();
     check_code("POST /upload HTTP/1.1\r\n" HEAD FORM "Content-Length: 99999999999\r\n\r\n", 413);
     CHECK(strstr(raw_body(&reply), "--bootstrap-servers") != NULL);
-    http_stop(http);
+    stop();
 }
 
 static void a_part_above_its_ceiling_is_refused_with_the_reason(void)
@@ -229,7 +235,7 @@ static void a_part_above_its_ceiling_is_refused_with_the_reason(void)
     CHECK_EQUAL(reply.code, 413);
     CHECK(strstr(raw_body(&reply), "leave data out") != NULL);
     CHECK_EQUAL(n_put, 0);
-    http_stop(http);
+    stop();
 }
 
 static void a_client_that_leaves_in_the_middle_of_a_body_harms_nobody(void)
@@ -243,7 +249,7 @@ static void a_client_that_leaves_in_the_middle_of_a_body_harms_nobody(void)
     }
     check_code("GET /hello HTTP/1.1\r\n" HEAD "\r\n", 200);
     CHECK_EQUAL(n_put, 0);
-    http_stop(http);
+    stop();
 }
 
 static void *ask_wait(void *context)
@@ -275,7 +281,7 @@ static void a_waiting_request_is_asked_again_when_something_happens(void)
     CHECK_EQUAL(reply.code, 200);
     CHECK_TEXT(raw_body(&reply), "{\"late\":false}");
     CHECK(n_asked >= 2);
-    http_stop(http);
+    stop();
 }
 
 static void what_waits_is_answered_before_the_end(void)
@@ -286,7 +292,7 @@ static void what_waits_is_answered_before_the_end(void)
     await_parked();
     char address[64];
     strcpy(address, http_address(http));
-    http_stop(http);
+    stop();
     pthread_join(thread, NULL);
     CHECK_EQUAL(reply.code, 200);
     CHECK_TEXT(raw_body(&reply), "{\"late\":true}");
@@ -310,7 +316,7 @@ static void files_are_streamed_with_length_and_tag(void)
     check_code("HEAD /file HTTP/1.1\r\n" HEAD "\r\n", 200);
     CHECK_TEXT(raw_header(&reply, "Content-Length", value), "300000");
     CHECK_TEXT(raw_body(&reply), "");
-    http_stop(http);
+    stop();
     unlink(path);
 }
 
@@ -320,7 +326,7 @@ static void one_connection_takes_several_requests(void)
     check_code("GET /hello HTTP/1.1\r\n" HEAD "\r\nGET /hello/me HTTP/1.1\r\n" HEAD "\r\n", 200);
     CHECK_EQUAL(reply.n_answers, 2);
     CHECK(strstr(reply.text, "{\"hello\":\"me\"}") != NULL);
-    http_stop(http);
+    stop();
 }
 
 static void addresses_that_are_none_are_refused(void)
@@ -340,7 +346,7 @@ static void a_taken_port_is_told(void)
     struct http *second;
     CHECK_STATUS(http_start(&config, &second, &test_error), ANB_IO);
     CHECK(strstr(test_error.text, http_address(http)) != NULL);
-    http_stop(http);
+    stop();
 }
 
 TEST_MAIN("server_http", TEST(a_smuggled_request_is_never_run), TEST(raw_targets_are_checked_before_they_are_decoded),
