@@ -108,10 +108,17 @@ def test_all_programs_are_killed_at_once(start: Start, tmp_path: Path, undisturb
     assert federation.wait_completed(job)["model"]["sha256"] == undisturbed(MIB)
 
 
+def chunks_written(log: ControlLog, opened: Json) -> int:
+    """How many records the sender of a stream has written into its outbox since it opened it."""
+    outbox = f"{log.project}.out.{opened['head']['node']}"
+    return sum(log.bounds(outbox, partition)[1] - offset for partition, offset in enumerate(opened["start_offsets"]))
+
+
 def stop_in_upload(federation: Federation, log: ControlLog, job: str) -> Json:
-    """Stop site-3's agent when its update of some round is opened and not closed; the record that opened it."""
+    """Stop site-3's agent when part of its update of some round is in the log; the record that opened the update."""
     while True:
         _, opened = log.wait("site-3 opens an update", "stream-opened", node="site-3", job=job, purpose="update")
+        wait_until("some chunks are there", lambda opened=opened: chunks_written(log, opened) >= 8)  # type: ignore[misc]
         federation["site-3"].signal(signal.SIGSTOP)
         closed = [
             record
@@ -131,14 +138,8 @@ def test_output_lies_in_the_log_before_the_last_update_is_closed(
     job = federation.submit(make_job(tmp_path / "job", rounds=8, mib=LARGE_MIB))
     opened = stop_in_upload(federation, log, job)
     _, share = log.wait("the aggregator opens its share", "stream-opened", node="aggregator-1", round=opened["round"])
-    outbox = f"{federation.project}.out.aggregator-1"
-
-    def chunks_written() -> int:
-        starts = enumerate(share["start_offsets"])
-        return sum(log.bounds(outbox, partition)[1] - start_offset for partition, start_offset in starts)
-
     # the agent stands still, so its update cannot be closed: what the aggregator has written by now was folded early
-    wait_until("the aggregator has written chunks of the next model", lambda: chunks_written() > 0)
+    wait_until("the aggregator has written chunks of the next model", lambda: chunks_written(log, share) > 0)
     before = [record for _, record in log.records()]
     assert not [r for r in before if r["kind"] == "stream-closed" and r["stream"] == opened["stream"]]
     federation["site-3"].signal(signal.SIGCONT)
