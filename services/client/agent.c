@@ -26,7 +26,7 @@ struct slot {
 
 struct agent {
     struct run_site site;
-    char data_folder[PATH_MAX];
+    char data_folder[PATH_MAX], socket_folder[PATH_MAX];
     pthread_t thread;
     uv_loop_t loop;
     uv_async_t wake;
@@ -261,7 +261,10 @@ enum anb_status agent_start(struct node *node, const struct agent_config *config
     struct agent *agent = calloc(1, sizeof *agent);
     if (!agent) return anb_fail(err, ANB_NO_MEMORY, "no memory for the agent");
     snprintf(agent->data_folder, sizeof agent->data_folder, "%s", config->data_folder);
-    agent->site = (struct run_site){node, &agent->loop, agent->data_folder, config->grace_ms, wake, agent};
+    snprintf(agent->socket_folder, sizeof agent->socket_folder, "%s",
+             config->socket_folder ? config->socket_folder : config->data_folder);
+    agent->site =
+        (struct run_site){node, &agent->loop, agent->data_folder, agent->socket_folder, config->grace_ms, wake, agent};
     pthread_mutex_init(&agent->lock, NULL);
     enum anb_status status = tidy(agent, err);
     if (status == ANB_OK) status = open_loop(agent, err);

@@ -12,7 +12,8 @@ enum { AGENT_MAX_RUNS = 8 };
 struct agent;
 
 struct agent_config {
-    const char *data_folder; /* absolute, exists, belongs to this agent alone; what earlier agents left is removed */
+    const char *socket_folder; /* absolute, exists, short enough for a socket's path; NULL: the data folder */
+    const char *data_folder;   /* absolute, exists, belongs to this agent alone; what earlier agents left is removed */
     int64_t grace_ms;
 };
 

@@ -57,7 +57,7 @@ enum anb_status run_new(const struct run_site *site, const struct job_state *job
     run->task.round = run->launched_for = -1;
     snprintf(run->job, sizeof run->job, "%s", job->id);
     snprintf(run->folder, sizeof run->folder, "%s/jobs/%s", site->data_folder, job->id);
-    snprintf(run->socket, sizeof run->socket, "%s/%s.sock", site->data_folder, job->id);
+    snprintf(run->socket, sizeof run->socket, "%s/%s.sock", site->socket_folder, job->id);
     enum anb_status status = open_parts(run, job, err);
     if (status == ANB_OK)
         *out = run;

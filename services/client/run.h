@@ -15,7 +15,7 @@ struct run;
 struct run_site { /* what all runs of an agent share; outlives them */
     struct node *node;
     uv_loop_t *loop;
-    const char *data_folder;
+    const char *data_folder, *socket_folder;
     int64_t grace_ms;
     void (*wake)(void *owner); /* any thread: call run_step soon */
     void *owner;

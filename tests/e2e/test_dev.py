@@ -17,8 +17,13 @@ Anabranch = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def anabranch(tmp_path: Path) -> Iterator[Anabranch]:
-    folder = tmp_path / "dev"
+def folder_name() -> str:
+    return "dev"
+
+
+@pytest.fixture
+def anabranch(tmp_path: Path, folder_name: str) -> Iterator[Anabranch]:
+    folder = tmp_path / folder_name
     environment = {**os.environ, "HOME": str(tmp_path)}
 
     def run(*words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
@@ -42,6 +47,12 @@ def test_a_job_runs_on_the_embedded_broker(anabranch: Anabranch, tmp_path: Path)
     anabranch("dev", "up", "--sites", "3", "--aggregators", "2")
     anabranch("job", "submit", str(make_job(tmp_path / "job", rounds=2)), "--wait")
     assert json.loads(anabranch("job", "list", "--json").stdout)["jobs"][0]["outcome"] == "completed"
+
+
+@pytest.mark.parametrize("folder_name", ["deep-" * 20])
+def test_a_job_runs_below_a_folder_whose_path_is_too_long_for_sockets(anabranch: Anabranch, tmp_path: Path) -> None:
+    anabranch("dev", "up", "--sites", "1")
+    anabranch("job", "submit", str(make_job(tmp_path / "job", rounds=1, minimum=1)), "--wait")
 
 
 def test_a_model_too_large_for_the_embedded_broker_is_refused_with_the_way_to_kafka(
