@@ -1,16 +1,25 @@
 #include "bundle/tar.h"
 
 #include <errno.h>
+#include <pthread.h>
+
+static locale_t utf8; /* made once, for all threads, kept for ever */
+static pthread_once_t utf8_once = PTHREAD_ONCE_INIT;
+
+static void make_utf8(void)
+{
+    utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
 
 locale_t tar_locale_enter(void)
 {
-    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    pthread_once(&utf8_once, make_utf8);
     return utf8 ? uselocale(utf8) : (locale_t)0;
 }
 
 void tar_locale_leave(locale_t before)
 {
-    if (before) freelocale(uselocale(before));
+    if (before) uselocale(before);
 }
 
 enum anb_status tar_fail(struct anb_error *err, enum anb_status status, struct archive *archive, const char *what)

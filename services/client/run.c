@@ -77,6 +77,7 @@ void run_free(struct run *run)
     run_model_forget(&run->model);
     run_model_forget(&run->next);
     job_spec_free(run->spec);
+    log_event(LOG_INFO, "run-gone", "job=%s", run->job);
     if (file_remove_folder(run->folder, &err) != ANB_OK)
         log_event(LOG_WARN, "folder-left", "job=%s reason=%s", run->job, err.text);
     free(run);
