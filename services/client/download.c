@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "bundle/bundle.h"
 #include "node/transfer.h"
+#include "process.h"
 #include "update.h"
 #include "worker.h"
 
@@ -59,7 +60,9 @@ static enum anb_status unpack(const struct download *download, int fd, struct an
     enum anb_status status = file_remove_folder(download->folder, err);
     if (status == ANB_OK) status = file_make_folders(download->folder, err);
     if (status == ANB_OK && lseek(fd, 0, SEEK_SET) != 0) status = anb_fail_errno(err, errno, "cannot read the archive");
+    process_hold_births();
     if (status == ANB_OK) status = bundle_unpack(fd, &limits, download->folder, err);
+    process_release_births();
     return status;
 }
 

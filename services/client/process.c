@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,18 @@ static enum anb_status watch_outlet(struct process *process, uv_loop_t *loop, in
     return watch_new(loop, fd, on_output, outlet, &outlet->watch, err);
 }
 
+static pthread_mutex_t births = PTHREAD_MUTEX_INITIALIZER; /* of the whole process, as fork is */
+
+void process_hold_births(void)
+{
+    pthread_mutex_lock(&births);
+}
+
+void process_release_births(void)
+{
+    pthread_mutex_unlock(&births);
+}
+
 /* The pipe closes by itself when the program runs; else it brings the errno of what failed. */
 static enum anb_status await_exec(int report, const struct process_config *config, struct anb_error *err)
 {
@@ -138,22 +151,36 @@ static enum anb_status await_exec(int report, const struct process_config *confi
     return anb_fail_errno(err, why, "cannot run %s in %s", config->command[0], config->folder);
 }
 
+/* The child, until its program runs or could not. */
+static enum anb_status fork_and_await(struct process *process, const struct birth *birth, int report,
+                                      struct anb_error *err)
+{
+    enum anb_status status = ANB_OK;
+    process_hold_births();
+    pid_t pid = fork();
+    if (pid == 0) child(birth);
+    if (pid < 0) {
+        status = anb_fail_errno(err, errno, "cannot start the trainer");
+    } else {
+        process->pid = pid;
+        setpgid(pid, pid); /* the child does it, too: whoever is first */
+        close(birth->report);
+        status = await_exec(report, &process->config, err);
+    }
+    process_release_births();
+    return status;
+}
+
 static enum anb_status give_birth(struct process *process, uv_loop_t *loop, int pipes[3][2], int null,
                                   struct anb_error *err)
 {
+    static const char *const sources[] = {"stdout", "stderr"};
     struct birth birth = {&process->config, getpid(), null, pipes[0][1], pipes[1][1], pipes[2][1]};
-    pid_t pid = fork();
-    if (pid == 0) child(&birth);
-    if (pid < 0) return anb_fail_errno(err, errno, "cannot start the trainer");
-    process->pid = pid;
-    setpgid(pid, pid); /* the child does it, too: whoever is first */
-    close(pipes[2][1]);
-    pipes[2][1] = -1;
-    enum anb_status status = await_exec(pipes[2][0], &process->config, err);
-    int end = status == ANB_OK ? pidfd_open(pid, 0) : -1;
+    enum anb_status status = fork_and_await(process, &birth, pipes[2][0], err);
+    if (process->pid > 0) pipes[2][1] = -1; /* closed */
+    int end = status == ANB_OK ? pidfd_open(process->pid, 0) : -1;
     if (status == ANB_OK && end < 0) status = anb_fail_errno(err, errno, "cannot follow the trainer's process");
     if (status == ANB_OK) status = watch_new(loop, end, on_end, process, &process->end, err);
-    static const char *const sources[] = {"stdout", "stderr"};
     for (int i = 0; status == ANB_OK && i < 2; i++) {
         status = watch_outlet(process, loop, i, sources[i], pipes[i][0], err);
         pipes[i][0] = -1; /* taken */

@@ -31,6 +31,11 @@ const char *process_last_line(const struct process *process); /* "" when it prin
 /* Kills the group if it still runs, without a further callback. NULL is fine. */
 void process_free(struct process *process);
 
+/* Programs that a trainer may run are written between these two, any thread: a child that is born meanwhile would hold
+ * them open for writing until its own program runs, and Linux refuses to run such a file (ETXTBSY). */
+void process_hold_births(void);
+void process_release_births(void);
+
 /* "exit status 3", "killed by signal 9 (Killed)" */
 const char *process_status_text(int wait_status, char text[64]);
 

@@ -21,7 +21,9 @@ static struct ending run(int n_sites, const char *script, const char *spec)
 /* What the job gives when nothing happens. */
 static struct digest undisturbed(void)
 {
-    return run(2, HELLO, SPEC_2).model;
+    struct ending ending = run(2, HELLO, SPEC_2);
+    CHECK_EQUAL(ending.outcome, OUTCOME_COMPLETED);
+    return ending.model;
 }
 
 static void a_trainer_that_fails_leaves_its_words_in_the_log(void)
