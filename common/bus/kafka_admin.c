@@ -103,18 +103,41 @@ enum anb_status kafka_topic_partitions(struct bus *bus, const char *name, int64_
     return ANB_OK;
 }
 
+/* Not by rd_kafka_query_watermark_offsets: while the leader is down it waits for ever, whatever its timeout (2.0.2). */
+rd_kafka_resp_err_t kafka_ask_offset(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
+                                     int64_t timeout_ms, int64_t *offset)
+{
+    rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(places, topic, partition);
+    place->offset = which; /* goes out in the place of a time */
+    rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client, places, timeout_ms > 1 ? (int)timeout_ms : 1);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = place->err;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && place->offset < 0) error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) *offset = place->offset;
+    rd_kafka_topic_partition_list_destroy(places);
+    return error;
+}
+
+/* The leader of a topic that was made just now may not know yet that it is. */
+static rd_kafka_resp_err_t ask_until(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
+                                     int64_t deadline_ms, int64_t *offset)
+{
+    for (;;) {
+        int64_t left_ms = deadline_ms - clock_monotonic_ms();
+        rd_kafka_resp_err_t error = kafka_ask_offset(client, topic, partition, which, left_ms, offset);
+        if (kafka_status(error) != ANB_UNAVAILABLE || left_ms <= 0) return error;
+        clock_sleep_ms(RETRY_MS);
+    }
+}
+
 enum anb_status kafka_bounds(struct bus *bus, const char *topic, int32_t partition, int64_t timeout_ms, int64_t *first,
                              int64_t *end, struct anb_error *err)
 {
-    int64_t low, high;
+    int64_t low = 0, high = 0, deadline_ms = clock_monotonic_ms() + timeout_ms;
     rd_kafka_t *admin = admin_of(bus, err);
     if (!admin) return ANB_INVALID;
-    /* The leader of a topic that was made just now may not know yet that it is. */
-    int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
-    rd_kafka_resp_err_t error;
-    while ((error = rd_kafka_query_watermark_offsets(admin, topic, partition, &low, &high, (int)timeout_ms)) &&
-           kafka_status(error) == ANB_UNAVAILABLE && clock_monotonic_ms() < deadline_ms)
-        clock_sleep_ms(RETRY_MS);
+    rd_kafka_resp_err_t error = ask_until(admin, topic, partition, RD_KAFKA_OFFSET_BEGINNING, deadline_ms, &low);
+    if (!error) error = ask_until(admin, topic, partition, RD_KAFKA_OFFSET_END, deadline_ms, &high);
     if (error) return kafka_fail(err, error, "cannot ask for the first and last offset", topic, partition);
     *first = low;
     *end = high;
@@ -202,9 +225,8 @@ static enum anb_status wait_for_leaders(rd_kafka_t *admin, const struct bus_topi
                                         struct anb_error *err)
 {
     for (int32_t p = 0; p < topic->partitions;) {
-        int64_t low, high, left_ms = deadline_ms - clock_monotonic_ms();
-        rd_kafka_resp_err_t error =
-            rd_kafka_query_watermark_offsets(admin, topic->name, p, &low, &high, left_ms > 1 ? (int)left_ms : 1);
+        int64_t end, left_ms = deadline_ms - clock_monotonic_ms();
+        rd_kafka_resp_err_t error = kafka_ask_offset(admin, topic->name, p, RD_KAFKA_OFFSET_END, left_ms, &end);
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
             p++;
         else if (left_ms <= 0)

@@ -78,6 +78,9 @@ enum anb_status kafka_cursor_next(struct bus_cursor *cursor, int64_t timeout_ms,
 void kafka_cursor_close(struct bus_cursor *cursor);
 
 /* kafka_admin.c */
+/* The partition's first offset (RD_KAFKA_OFFSET_BEGINNING) or the next one to be given (RD_KAFKA_OFFSET_END). */
+rd_kafka_resp_err_t kafka_ask_offset(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
+                                     int64_t timeout_ms, int64_t *offset);
 void kafka_admin_close(struct kafka_bus *bus);
 enum anb_status kafka_topic_ensure(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
                                    struct anb_error *err);

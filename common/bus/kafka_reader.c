@@ -7,7 +7,7 @@
  * fresh queue: nothing fetched for the old place can come out of it.
  *
  * The stall: when its queues are full, librdkafka before 2.2 sleeps up to 1 s and is not woken by a consumer that
- * empties them. Asking for the watermarks of the awaited partition wakes the thread of that partition's leader. So a
+ * empties them. Asking for the end of the awaited partition wakes the thread of that partition's leader. So a
  * wait that follows closely on a message asks after 2, 8, 32 and 128 ms. From 2.2 on fetch.queue.backoff.ms does it. */
 #include "bus/kafka_private.h"
 
@@ -21,7 +21,7 @@ enum {
     NUDGE_FIRST_MS = 2,  /* first wait before a nudge; then four times as long, */
     NUDGE_LAST_MS = 128, /* up to this */
     STALL_MS = 2000,     /* so long after a message a stall may last; later waits are true ones */
-    NUDGE_TIMEOUT_MS = 500,
+    NUDGE_TIMEOUT_MS = 200,
 };
 
 static const struct kafka_setting common_settings[] = {
@@ -246,9 +246,9 @@ static void nudge_if_due(struct kafka_cursor *cursor, int64_t now_ms)
 {
     const struct kafka_reader *reader = (const struct kafka_reader *)cursor->base.reader;
     if (!reader->needs_nudges || now_ms < cursor->next_nudge_ms || now_ms - cursor->last_message_ms > STALL_MS) return;
-    int64_t low, high;
-    rd_kafka_query_watermark_offsets(cursor->consumer->handle, cursor->topic->name, cursor->partition, &low, &high,
-                                     NUDGE_TIMEOUT_MS);
+    int64_t end;
+    kafka_ask_offset(cursor->consumer->handle, cursor->topic->name, cursor->partition, RD_KAFKA_OFFSET_END,
+                     NUDGE_TIMEOUT_MS, &end);
     if (cursor->nudge_wait_ms < NUDGE_LAST_MS) cursor->nudge_wait_ms *= 4;
     cursor->next_nudge_ms = clock_monotonic_ms() + cursor->nudge_wait_ms;
 }
