@@ -322,3 +322,32 @@ bool was_refused(struct world *world, enum anb_status got, enum anb_status expec
            reason);
     return false;
 }
+
+void close_all_updates(struct world *w)
+{
+    for (size_t i = 0; i < the_round(w)->n_parts; i++)
+        if (the_round(w)->parts[i].phase == PART_WAITING) send_update(w, the_round(w)->parts[i].site, WORLD_JOB, 1);
+}
+
+void close_all_shares(struct world *w)
+{
+    for (size_t i = 0; i < the_round(w)->n_shares; i++)
+        if (!the_round(w)->shares[i].closed) send_share(w, the_round(w)->shares[i].node, WORLD_JOB);
+}
+
+/* The sentence when the last decision ended the job as failed. */
+const char *lead_to_failure(struct world *w)
+{
+    lead(w);
+    const struct record *ended = only(w, RECORD_JOB_ENDED);
+    return ended && the_job(w)->outcome == OUTCOME_FAILED ? the_job(w)->reason : "has not failed";
+}
+
+void start_world_job(struct world *w, const char *spec)
+{
+    say_submit(w, WORLD_JOB, "r", spec);
+    say_answer(w, "a", WORLD_JOB, true, "");
+    say_answer(w, "b", WORLD_JOB, true, "");
+    say_answer(w, "c", WORLD_JOB, true, "");
+    lead(w);
+}

@@ -63,6 +63,14 @@ void world_begin(struct world *world);
 /* The same, and a job of `rounds` rounds with quorum 2, minimum 2, names a, b, c, that has opened its first round. */
 void world_run(struct world *world, int rounds, bool evaluates);
 
+/* A submission that sites a, b, c accept and that the leader starts. */
+void start_world_job(struct world *world, const char *spec);
+/* Every site that waits sends its update; every share that is not closed is sent. */
+void close_all_updates(struct world *world);
+void close_all_shares(struct world *world);
+/* Lead once: the sentence with which the job failed, or "has not failed". */
+const char *lead_to_failure(struct world *world);
+
 const struct job_state *the_job(const struct world *world);
 const struct round_state *the_round(const struct world *world);
 const struct part_state *part_of(const struct world *world, const char *site);

@@ -13,13 +13,6 @@ static void submit(struct world *w, const char *spec)
     say_submit(w, WORLD_JOB, "r", spec);
 }
 
-static const char *failure(struct world *w)
-{
-    lead(w);
-    const struct record *ended = only(w, RECORD_JOB_ENDED);
-    return ended && the_job(w)->outcome == OUTCOME_FAILED ? the_job(w)->reason : "has not failed";
-}
-
 static void one_who_does_not_lead_decides_nothing(void)
 {
     struct world w;
@@ -134,7 +127,7 @@ static void a_named_job_fails_at_once_when_too_many_refuse(void)
     say_answer(&w, "a", WORLD_JOB, false, "no room");
     CHECK_EQUAL(lead(&w), 0);
     say_answer(&w, "b", WORLD_JOB, false, "not allowed");
-    CHECK_TEXT(failure(&w),
+    CHECK_TEXT(lead_to_failure(&w),
                "0 sites accepted, 2 are needed; refused by a (no room), b (not allowed); no answer from c");
     world_fini(&w);
 }
@@ -145,7 +138,7 @@ static void a_job_fails_after_the_wait_and_names_who_did_not_answer(void)
     submit(&w, UNNAMED);
     say_answer(&w, "b", WORLD_JOB, true, "");
     w.now_ms += 60000;
-    CHECK_TEXT(failure(&w), "1 sites accepted, 2 are needed; no answer from a, c");
+    CHECK_TEXT(lead_to_failure(&w), "1 sites accepted, 2 are needed; no answer from a, c");
     world_fini(&w);
 }
 
@@ -202,7 +195,7 @@ static void a_new_leader_gives_the_sites_their_time_again(void)
     say_claim(&w, "server-2");
     CHECK_EQUAL(lead(&w), 0);
     w.now_ms += 60000;
-    CHECK(strstr(failure(&w), "no answer from a, b, c") != NULL);
+    CHECK(strstr(lead_to_failure(&w), "no answer from a, b, c") != NULL);
     world_fini(&w);
 }
 
