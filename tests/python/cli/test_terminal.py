@@ -11,6 +11,8 @@ from pathlib import Path
 from cli_support import BAD_INPUT, ID, JOB, OK, ended, environment, program, round_of, summary
 from fake_server import Answer, FakeServer
 
+pytest_plugins = ["cli_fixtures"]
+
 
 def on_terminal(*words: str | Path, answer: str = "", **more: str) -> tuple[int, str]:
     """Exit code and all that a terminal was sent."""

@@ -10,6 +10,8 @@ import pytest
 from cli_support import BAD_INPUT, CANNOT, ID, JOB, JOB_FAILED, OK, ended, run, summary
 from fake_server import Answer, FakeServer, refusal
 
+pytest_plugins = ["cli_fixtures"]
+
 
 def submitted(server: FakeServer) -> None:
     server.script("POST", "/v1/jobs", Answer(201, {"job": summary(phase="submitted", round=None)}))

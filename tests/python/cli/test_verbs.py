@@ -11,6 +11,8 @@ import pytest
 from cli_support import BAD_INPUT, CANNOT, ID, JOB, JOB_FAILED, OK, TIMED_OUT, ended, program, round_of, run, summary
 from fake_server import Answer, FakeServer, refusal
 
+pytest_plugins = ["cli_fixtures"]
+
 # -- words -----------------------------------------------------------------------------------------------------------
 
 
