@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import anabranch.client as flare
 import pytest
+
+import anabranch.client as flare
 
 
 def image(tensors: dict[str, tuple[str, list[int], bytes]]) -> bytes:

@@ -8,9 +8,10 @@ import struct
 import threading
 from pathlib import Path
 
-import anabranch.client as flare
 import numpy as np
 import pytest
+
+import anabranch.client as flare
 from conftest import Agent, image, parse_image
 
 

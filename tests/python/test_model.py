@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from anabranch.client import FLModel, ParamsType
 
 
