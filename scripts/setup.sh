@@ -16,17 +16,28 @@ missing_packages() {
     done
 }
 
+# apt_install [sudo] installs $missing. Java's packages put links among the manual pages, a folder that slim images lack.
+apt_install() {
+    local apt=("$@" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y)
+    "$@" mkdir -p /usr/share/man/man1 && "${apt[@]}" update &&
+        "${apt[@]}" install --no-install-recommends "${missing[@]}"
+}
+
 install_packages() {
-    local missing apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -y)
+    local missing as_root=() log=build/packages.log
     command -v dpkg-query >/dev/null || { say "not Debian: needed are the equivalents of: $*" && return 0; }
     mapfile -t missing < <(missing_packages "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || die "missing Debian packages: ${missing[*]}; install them as root, or install sudo"
-        apt=(sudo "${apt[@]}")
+        as_root=(sudo)
     fi
     say "installing Debian packages: ${missing[*]}"
-    "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null
+    mkdir -p build
+    if ! apt_install "${as_root[@]}" >"$log" 2>&1; then
+        cat "$log" >&2
+        die "the packages could not be installed"
+    fi
 }
 
 # libFuzzer and the sanitizers of clang lie in a package named after its version.
