@@ -54,6 +54,27 @@ static void a_site_without_the_program_refuses_the_job(void)
     CHECK(strstr(ending.reason, "no-such-program") != NULL);
 }
 
+/* rude_trainer.c: what it sends must be refused with the right words, or it fails and says why. */
+static void what_no_library_would_send_is_refused_and_the_task_stays(void)
+{
+    struct ending ending = run(1, "#!/bin/sh\nexec " RUDE_PROGRAM "\n",
+                               "\"rounds\":1,\"sites\":{\"minimum\":1},\"final_evaluation\":true");
+    CHECK_EQUAL(ending.outcome, OUTCOME_COMPLETED);
+    CHECK_TEXT(ending.excluded, "");
+    CHECK_EQUAL(ending.n_rounds, 2);
+}
+
+/* The other site answers, the deadline passes, the round is closed without this one. */
+static void a_late_result_is_taken_and_dropped(void)
+{
+    struct ending ending = run(2, "#!/bin/sh\ncase $PWD in *site-2*) sleep 2;; esac\nexec ./hello\n",
+                               "\"rounds\":2,\"sites\":{\"minimum\":2},\"round\":{\"quorum\":1,\"deadline_s\":1}");
+    CHECK_EQUAL(ending.outcome, OUTCOME_COMPLETED);
+    CHECK_EQUAL(ending.n_counted, 1);
+    CHECK(strstr(ending.excluded, "site-2") != NULL);
+    CHECK(ending.gone);
+}
+
 static void a_job_goes_through_all_its_rounds(void)
 {
     struct ending ending = run(2, HELLO, SPEC_2);
@@ -144,6 +165,7 @@ static void more_jobs_than_places_are_all_done(void)
 
 TEST_MAIN("agents", TEST(a_trainer_that_fails_leaves_its_words_in_the_log), TEST(a_program_that_cannot_run_is_a_reason),
           TEST(a_site_without_the_program_refuses_the_job), TEST(a_trainer_that_is_always_killed_is_given_up),
+          TEST(what_no_library_would_send_is_refused_and_the_task_stays), TEST(a_late_result_is_taken_and_dropped),
           TEST(an_aborted_job_ends_a_trainer_that_does_not_listen), TEST(a_job_goes_through_all_its_rounds),
           TEST(the_same_job_gives_the_same_model), TEST(a_trainer_for_each_task_gives_the_same_model),
           TEST(a_killed_trainer_is_started_again), TEST(a_killed_agent_goes_on_where_it_was),
