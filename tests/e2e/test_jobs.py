@@ -35,7 +35,8 @@ def test_a_bad_job_file_is_refused_with_line_and_reason(
     federation = start(sites=1)
     folder = make_job(tmp_path / "job", minimum=1)
     (folder / "job.yaml").write_text(text)
-    done = federation.cli("job", "submit", str(folder), ok=False)
+    model = str(folder / "initial.safetensors")
+    done = federation.cli("job", "submit", str(folder), "--model", model, ok=False)
     assert done.returncode == 4
     said = done.stdout + done.stderr
     assert all(sentence in said for sentence in sentences), said
@@ -225,7 +226,7 @@ def metrics(federation: Federation) -> dict[str, float]:
 def test_metrics_are_prometheus_text(start: Start) -> None:
     federation = start(sites=1)
     seen = metrics(federation)
-    assert seen and all(name.startswith("anabranch_") for name in seen)
+    assert seen and all(name.startswith(("anabranch_", "process_")) for name in seen)
 
 
 def test_trainers_do_not_outlive_their_agent(start: Start, tmp_path: Path) -> None:
