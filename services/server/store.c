@@ -59,6 +59,22 @@ static void folder_of(const struct store *store, const char *job, char path[PATH
     snprintf(path, PATH_BYTES, "%s/%s", store->folder, job);
 }
 
+static bool is_known(const struct store *store, const char *job)
+{
+    for (const struct known_job *known = store->known; known; known = known->next)
+        if (strcmp(known->id, job) == 0) return true;
+    return false;
+}
+
+static void note_known(struct store *store, const char *job)
+{
+    struct known_job *known = is_known(store, job) ? NULL : calloc(1, sizeof *known);
+    if (!known) return;
+    memcpy(known->id, job, sizeof known->id); /* a valid id: 16 digits and the NUL */
+    known->next = store->known;
+    store->known = known;
+}
+
 /* -- storing
  * ---------------------------------------------------------------------------------------------------------------- */
 
@@ -139,6 +155,7 @@ static void work_on(struct storing *storing)
     struct store *store = storing->store;
     struct stored_file stored = {.bytes = 0};
     struct anb_error err = {.text = ""};
+    note_known(store, storing->job); /* it may be deleted before the next sweep */
     node_set_activity(store->node, "storing", storing->job, storing->round, 0, 0);
     enum anb_status status = store_with_patience(storing, &stored, &err);
     node_set_activity(store->node, "idle", NULL, -1, 0, 0);
@@ -167,22 +184,6 @@ static bool is_in_state(const struct store *store, const char *job)
     bool found = federation_job(node_lock(store->node), job) != NULL;
     node_unlock(store->node);
     return found;
-}
-
-static bool is_known(const struct store *store, const char *job)
-{
-    for (const struct known_job *known = store->known; known; known = known->next)
-        if (strcmp(known->id, job) == 0) return true;
-    return false;
-}
-
-static void note_known(struct store *store, const char *job)
-{
-    struct known_job *known = is_known(store, job) ? NULL : calloc(1, sizeof *known);
-    if (!known) return;
-    memcpy(known->id, job, sizeof known->id); /* a valid id: 16 digits and the NUL */
-    known->next = store->known;
-    store->known = known;
 }
 
 static void note_folders(struct store *store)
