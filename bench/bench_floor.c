@@ -140,9 +140,9 @@ static enum anb_status consume(struct bus *bus, char **topics, int n_topics, int
     }
     if (status == ANB_OK) say("ready");
     while (status == ANB_OK && next_round()) {
+        trim(bus, intakes, n_topics); /* now that all have read the round before */
         status = consume_round(intakes, n_topics, n_chunks, err);
         if (status == ANB_OK) say("done");
-        if (status == ANB_OK) trim(bus, intakes, n_topics);
     }
     if (reader) bus_reader_close(reader);
     bus_close(bus, WAIT_MS);

@@ -121,6 +121,7 @@ def run_job(federation: Federation, folder: Path, model: Path, overlap: Overlap)
                 overlap.see(record)
                 ended = ended or (record["kind"] == "job-ended" and record["job"] == job)
     log.close()
+    overlap.consumer.close()
     return federation.wait_completed(job), sampler
 
 

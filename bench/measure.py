@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -13,11 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from broker import Kafka
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests/e2e"))  # the same broker and federation as the tests
-
-from broker import Kafka  # noqa: E402
-
 SAMPLE_S = 0.02
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 

@@ -7,7 +7,8 @@ bench_main() {
     exchange | latency)
         setup_build && install_python && install_kafka
         build release programs bench_floor example_exchange
-        supervise python3 "bench/$name.py" "${@:2}"
+        # broker and federation are those of the tests
+        supervise env PYTHONPATH=tests/e2e python3 "bench/$name.py" "${@:2}"
         ;;
     fold)
         setup_build
