@@ -134,6 +134,7 @@ static void collect_bundle(struct run *run, const struct download_result *result
 static void collect_model(struct run *run, const struct download_result *result)
 {
     if (result->status == ANB_OK) {
+        log_event(LOG_DEBUG, "fetched", "job=%s", run->job);
         run_model_forget(&run->next);
         run->next = (struct run_model){.streams = result->streams, .fd = result->fd};
         run->n_failures = 0;

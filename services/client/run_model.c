@@ -2,6 +2,8 @@
  * aggregators are still writing it. A fetch that nobody wants any more is cancelled. */
 #include "run_private.h"
 
+#include "base/log.h"
+
 #include <unistd.h>
 
 void run_model_forget(struct run_model *model)
@@ -42,5 +44,8 @@ void run_model_step(struct run *run, const struct duty *duty)
         return;
     }
     bool pause = streams && stream_set_equal(streams, &run->failed) && run_now_ms(run) < run->retry_ms;
-    if (streams && !pause) download_model(run->download, streams);
+    if (!streams || pause) return;
+    log_event(LOG_DEBUG, "fetch", "job=%s round=%d ahead=%s", run->job, run->task.round,
+              streams == &duty->next ? "true" : "false");
+    download_model(run->download, streams);
 }

@@ -43,6 +43,7 @@ static void begin(struct run *run, const struct duty *duty)
     run->task = (struct run_task){
         .state = TASK_DUE, .round = duty->round, .attempt = duty->attempt, .task = duty->task, .base = duty->base};
     snprintf(run->task.id, sizeof run->task.id, "%d-%s", duty->round, task_words[duty->task]);
+    log_event(LOG_DEBUG, "task-due", "job=%s task=%s", run->job, run->task.id);
 }
 
 /* The log asks for it no more. A result that is on its way has been closed, or is in vain: the state says the same. */
@@ -87,6 +88,7 @@ enum anb_status run_task_collect(struct run *run, struct anb_error *err)
     if (!upload_collect(run->upload, &status, &why) || run->task.state != TASK_SENDING) return ANB_OK;
     if (status == ANB_OK) {
         run->task.state = TASK_SENT;
+        log_event(LOG_DEBUG, "result-sent", "job=%s task=%s", run->job, run->task.id);
         upload_drop(run->upload);
     } else if (status == ANB_FATAL) {
         return anb_fail(err, ANB_FATAL, "the result of job %s cannot be sent: %s", run->job, why.text);
@@ -112,6 +114,7 @@ void run_task_offer(struct run *run)
     if (message_write_task(&message, &text, NULL) == ANB_OK) {
         task->state = TASK_GIVEN;
         strcpy(run->given, task->id);
+        log_event(LOG_DEBUG, "task-given", "job=%s task=%s", run->job, task->id);
         link_send(run->link, buf_slice(&text), run->model.fd);
     }
     buf_fini(&text);
