@@ -74,7 +74,7 @@ static enum MHD_Result send_answer(struct exchange *exchange, struct answer *ans
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (*answer->etag) MHD_add_response_header(response, "ETag", answer->etag);
     if (*answer->allow) MHD_add_response_header(response, "Allow", answer->allow);
-    /* After a file, 0.9.75 with epoll does not see what the client had already sent or closed. */
+    /* After a file, 0.9.75 does not see what the client had already sent or closed. */
     if (answer->is_last || is_file) MHD_add_response_header(response, "Connection", "close");
     enter(exchange, CONNECTION_ANSWER);
     enum MHD_Result result = MHD_queue_response(exchange->connection, (unsigned)answer->code, response);

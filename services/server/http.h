@@ -1,4 +1,5 @@
-/* The REST endpoint's outside: an HTTP/1.1 server on one thread (libmicrohttpd with epoll), and nothing of what is said
+/* The REST endpoint's outside: an HTTP/1.1 server on one thread (libmicrohttpd with poll: 0.9.75 with epoll
+ * does not see what a client sent or closed while it was answered), and nothing of what is said
  * over it.
  *
  * Requests are checked (target.h, headers.h), routed (router.h) and handed to handlers (request.h) on the HTTP thread.

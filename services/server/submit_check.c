@@ -103,7 +103,11 @@ static enum anb_status open_model(const struct upload *upload, const char *incom
     }
     if (status == ANB_OK && limit_bytes && fstat(checked->model_fd, &file) == 0 && file.st_size > limit_bytes)
         status = upload_model_too_large(limit_bytes, err);
-    return status == ANB_OK ? safetensors_open(checked->model_fd, name ? name : "model", &checked->model, err) : status;
+    if (status != ANB_OK) return status;
+    status = safetensors_open(checked->model_fd, name ? name : "model", &checked->model, err);
+    if (status != ANB_TOO_LARGE) return status;
+    if (err) err->status = ANB_INVALID; /* its header is: the file is none that we could take on another broker */
+    return ANB_INVALID;
 }
 
 enum anb_status submission_check(const struct upload *upload, const char *incoming, int64_t model_limit_bytes,

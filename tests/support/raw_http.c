@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { LINGER_MS = 50 }; /* for a second answer, which there must not be */
+
 int raw_connect(const char *address)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -37,18 +39,33 @@ static int count_answers(const char *text)
     return n;
 }
 
+/* The first answer is there, head and body. */
+static bool is_whole(const struct raw_reply *reply)
+{
+    char length[256];
+    const char *body = strstr(reply->text, "\r\n\r\n");
+    if (!body) return false;
+    return (size_t)atoll(raw_header(reply, "Content-Length", length)) <= strlen(body + 4);
+}
+
+static bool receive(int fd, int timeout_ms, struct raw_reply *reply)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    if (reply->size == sizeof reply->text - 1 || poll(&poll_fd, 1, timeout_ms) != 1) return false;
+    ssize_t got = recv(fd, reply->text + reply->size, sizeof reply->text - 1 - reply->size, 0);
+    if (got > 0) reply->size += (size_t)got;
+    reply->text[reply->size] = 0;
+    return got > 0;
+}
+
 void raw_finish(int fd, int timeout_ms, struct raw_reply *reply)
 {
     *reply = (struct raw_reply){.size = 0};
+    bool more = true;
+    while (more && !is_whole(reply)) more = receive(fd, timeout_ms, reply);
     shutdown(fd, SHUT_WR);
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    while (reply->size < sizeof reply->text - 1 && poll(&poll_fd, 1, timeout_ms) == 1) {
-        ssize_t got = recv(fd, reply->text + reply->size, sizeof reply->text - 1 - reply->size, 0);
-        if (got <= 0) break;
-        reply->size += (size_t)got;
-    }
+    while (more) more = receive(fd, LINGER_MS, reply);
     close(fd);
-    reply->text[reply->size] = 0;
     reply->n_answers = count_answers(reply->text);
     if (strncmp(reply->text, "HTTP/1.1 ", 9) == 0) reply->code = atoi(reply->text + 9);
 }

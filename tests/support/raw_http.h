@@ -16,7 +16,7 @@ struct raw_reply {
 /* A connected socket to "127.0.0.1:PORT"; -1 on failure. */
 int raw_connect(const char *address);
 bool raw_send(int fd, const void *data, size_t size);
-/* Say that nothing more will be sent, read to the end (at most `timeout_ms` without a byte), close. */
+/* Read the answer (at most `timeout_ms` without a byte) and what may come behind it, close. */
 void raw_finish(int fd, int timeout_ms, struct raw_reply *reply);
 /* All of it with one text. */
 void raw_ask(const char *address, const char *request, struct raw_reply *reply);
