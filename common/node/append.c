@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { APPEND_TIMEOUT_MS = 30000, ROOM_WAIT_MS = 50, TELEMETRY_ROOM_MS = 1000, TEXT_MAX_BYTES = 8192 };
+enum {
+    APPEND_TIMEOUT_MS = 30000,
+    SETTLE_TIMEOUT_MS = 3000,
+    ROOM_WAIT_MS = 50,
+    TELEMETRY_ROOM_MS = 1000,
+    TEXT_MAX_BYTES = 8192
+};
 
 struct pending { /* one record until the broker has it */
     struct node *node;
@@ -135,14 +141,14 @@ enum anb_status node_announce(struct node *node, struct anb_error *err)
     return node_append(node, &up, true, err);
 }
 
-void node_settle(struct node *node)
+bool node_settle(struct node *node)
 {
-    int64_t deadline_ms = clock_monotonic_ms() + APPEND_TIMEOUT_MS;
+    int64_t deadline_ms = clock_monotonic_ms() + SETTLE_TIMEOUT_MS;
     for (;;) {
         pthread_mutex_lock(&node->count_lock);
         bool idle = node->n_in_flight == 0;
         pthread_mutex_unlock(&node->count_lock);
-        if (idle || clock_monotonic_ms() > deadline_ms) return;
+        if (idle || clock_monotonic_ms() > deadline_ms) return idle;
         clock_sleep_ms(1);
     }
 }

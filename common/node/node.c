@@ -285,9 +285,14 @@ void node_close(struct node *node, const char *reason)
 {
     if (!node) return;
     struct record down = {.kind = RECORD_NODE_DOWN, .is.node_down = {.reason = reason}};
-    if (reason && !node->is_replaced) node_append(node, &down, true, NULL);
-    node_settle(node);
+    if (reason && !node->is_replaced) node_append(node, &down, false, NULL);
+    bool settled = node_settle(node);
     if (node->reader) bus_reader_close(node->reader);
+    if (!settled) { /* the broker is away; the deliveries that may still end need the node, and the process ends anyway
+                     */
+        log_event(LOG_WARN, "left-unsent", "node=%s", node->name);
+        return;
+    }
     federation_free(node->federation);
     arena_fini(&node->arena);
     free(node->project);
