@@ -1,14 +1,19 @@
 #include "crypto/digest.h"
 
 #include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct digest_context {
     EVP_MD_CTX *evp;
     EVP_MD_CTX *scratch; /* to finish without ending */
+    bool failed;
 };
+
+static enum anb_status no_memory(struct anb_error *err)
+{
+    return anb_fail(err, ANB_NO_MEMORY, "no memory for a digest");
+}
 
 struct digest_context *digest_new(void)
 {
@@ -23,14 +28,17 @@ struct digest_context *digest_new(void)
 
 void digest_update(struct digest_context *context, struct slice bytes)
 {
-    EVP_DigestUpdate(context->evp, bytes.data, bytes.size);
+    if (EVP_DigestUpdate(context->evp, bytes.data, bytes.size) != 1) context->failed = true;
 }
 
-void digest_finish(const struct digest_context *context, struct digest *out)
+enum anb_status digest_finish(struct digest_context *context, struct digest *out, struct anb_error *err)
 {
-    unsigned size = DIGEST_BYTES;
-    EVP_MD_CTX_copy_ex(context->scratch, context->evp);
-    EVP_DigestFinal_ex(context->scratch, out->bytes, &size);
+    struct digest digest;
+    if (context->failed || EVP_MD_CTX_copy_ex(context->scratch, context->evp) != 1 ||
+        EVP_DigestFinal_ex(context->scratch, digest.bytes, NULL) != 1)
+        return no_memory(err);
+    *out = digest;
+    return ANB_OK;
 }
 
 void digest_free(struct digest_context *context)
@@ -41,9 +49,13 @@ void digest_free(struct digest_context *context)
     free(context);
 }
 
-void digest_of(struct slice bytes, struct digest *out)
+enum anb_status digest_of(struct slice bytes, struct digest *out, struct anb_error *err)
 {
-    SHA256(bytes.size ? bytes.data : (const void *)"", bytes.size, out->bytes);
+    struct digest digest;
+    const void *data = bytes.size ? bytes.data : "";
+    if (EVP_Digest(data, bytes.size, digest.bytes, NULL, EVP_sha256(), NULL) != 1) return no_memory(err);
+    *out = digest;
+    return ANB_OK;
 }
 
 bool digest_equal(const struct digest *a, const struct digest *b)

@@ -1,5 +1,5 @@
 /* SHA-256 of bytes (OpenSSL): digests of layouts, models, job folders. Any thread; one context for one thread at a
- * time. */
+ * time. A running digest remembers its first failure, so only its end has to be looked at. */
 #ifndef ANB_CRYPTO_DIGEST_H
 #define ANB_CRYPTO_DIGEST_H
 
@@ -13,10 +13,13 @@ struct digest_context; /* a running digest */
 
 struct digest_context *digest_new(void); /* NULL: no memory */
 void digest_update(struct digest_context *context, struct slice bytes);
-void digest_finish(const struct digest_context *context, struct digest *out); /* of all bytes so far; may go on */
+/* Of all bytes so far; more may follow. NO_MEMORY when OpenSSL had none, now or at an earlier step. */
+enum anb_status digest_finish(struct digest_context *context, struct digest *out, struct anb_error *err)
+    __attribute__((warn_unused_result));
 void digest_free(struct digest_context *context);
 
-void digest_of(struct slice bytes, struct digest *out);
+enum anb_status digest_of(struct slice bytes, struct digest *out, struct anb_error *err)
+    __attribute__((warn_unused_result)); /* NO_MEMORY */
 bool digest_equal(const struct digest *a, const struct digest *b);
 const char *digest_text(const struct digest *digest, char text[DIGEST_TEXT_BYTES]);
 

@@ -295,11 +295,13 @@ static enum anb_status check_closing(struct apply *apply, const struct job_state
                : record->n_model != round->n_base ||
                      memcmp(record->model, round->base, round->n_base * sizeof *round->base))
         return does_not_fit(apply, job->id, round->round, "its model is not closed, or not what its shares made");
+    enum anb_status status = ANB_OK;
     if (trains)
-        shares_digest(apply->federation, round, &digest);
+        status = shares_digest(apply->federation, round, &digest, NULL);
     else
         digest = job->rounds[job->n_rounds - 2]->digest;
-    if (digest_equal(&digest, &record->digest)) return ANB_OK;
+    if (status == ANB_NO_MEMORY) return out_of_memory(apply);
+    if (status == ANB_OK && digest_equal(&digest, &record->digest)) return ANB_OK;
     return refuse(apply, REFUSAL_BAD_DIGEST, ANB_INVALID, "job %s round %d: the model has another digest", job->id,
                   round->round);
 }

@@ -187,7 +187,7 @@ static void set_model(struct decide *decide, const struct job_state *job, const 
     closed->n_model = round->n_shares;
     closed->model = decide_alloc(decide, round->n_shares, sizeof *closed->model);
     for (size_t i = 0; closed->model && i < round->n_shares; i++) closed->model[i] = round->shares[i].stream;
-    shares_digest(decide->federation, round, &closed->digest);
+    if (shares_digest(decide->federation, round, &closed->digest, NULL) != ANB_OK) decide->out_of_memory = true;
 }
 
 void decide_close(struct decide *decide, const struct job_state *job, const struct round_state *round)

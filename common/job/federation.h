@@ -188,7 +188,9 @@ int64_t federation_needed_offset(const struct federation *federation, const char
 size_t federation_n_refusals(const struct federation *federation);
 void federation_refusal_at(const struct federation *federation, size_t index, const char **reason, int64_t *count);
 
-/* SHA-256 over the digests of partitions 0..n-1 of streams that together cover them all: the model's digest. */
-void model_digest(const struct stream_state *const *streams, size_t n_streams, int32_t partitions, struct digest *out);
+/* SHA-256 over the digests of partitions 0..n-1 of streams that together cover them all: the model's digest. NO_MEMORY
+ * when there is none to compute it. */
+enum anb_status model_digest(const struct stream_state *const *streams, size_t n_streams, int32_t partitions,
+                             struct digest *out, struct anb_error *err);
 
 #endif

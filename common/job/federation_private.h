@@ -169,7 +169,8 @@ bool round_shares_are_closed(const struct round_state *round);
 const struct give_up *round_give_up(const struct round_state *round, const char *node);
 uint64_t all_partitions(const struct federation *federation);
 bool texts_rise(const char *const *texts, size_t n); /* sorted, none twice */
-/* The digest of the model that closed shares make; false when a stream is missing. */
-bool shares_digest(const struct federation *federation, const struct round_state *round, struct digest *out);
+/* The digest of the model that closed shares make. NOT_FOUND when a stream is missing; NO_MEMORY. */
+enum anb_status shares_digest(const struct federation *federation, const struct round_state *round, struct digest *out,
+                              struct anb_error *err);
 
 #endif

@@ -198,22 +198,23 @@ bool round_shares_are_closed(const struct round_state *round)
 
 /* -- digests */
 
-void model_digest(const struct stream_state *const *streams, size_t n_streams, int32_t partitions, struct digest *out)
+enum anb_status model_digest(const struct stream_state *const *streams, size_t n_streams, int32_t partitions,
+                             struct digest *out, struct anb_error *err)
 {
     struct digest digests[MAX_PARTITIONS] = {0};
     for (int32_t p = 0; p < partitions; p++)
         for (size_t i = 0; i < n_streams; i++)
             if (streams[i]->partitions >> p & 1) digests[p] = streams[i]->marks[p].digest;
-    digest_of(slice_of(digests, (size_t)partitions * sizeof *digests), out);
+    return digest_of(slice_of(digests, (size_t)partitions * sizeof *digests), out, err);
 }
 
-bool shares_digest(const struct federation *federation, const struct round_state *round, struct digest *out)
+enum anb_status shares_digest(const struct federation *federation, const struct round_state *round, struct digest *out,
+                              struct anb_error *err)
 {
     const struct stream_state *streams[MAX_PARTITIONS];
     for (size_t i = 0; i < round->n_shares; i++) {
         streams[i] = federation_stream(federation, &round->shares[i].stream);
-        if (!streams[i]) return false;
+        if (!streams[i]) return anb_fail(err, ANB_NOT_FOUND, "a share of round %d has no stream", round->round);
     }
-    model_digest(streams, round->n_shares, federation->partitions, out);
-    return true;
+    return model_digest(streams, round->n_shares, federation->partitions, out, err);
 }

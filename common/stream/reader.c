@@ -161,7 +161,8 @@ enum anb_status stream_reader_verify(struct stream_reader *reader, int32_t parti
     if (!lane->has_mark || lane->count != lane->mark.count)
         return anb_fail(err, ANB_CORRUPT, "partition %d holds %lld chunks, %lld were read", partition,
                         (long long)lane->mark.count, (long long)lane->count);
-    digest_finish(lane->digest, &digest);
+    enum anb_status status = digest_finish(lane->digest, &digest, err);
+    if (status != ANB_OK) return status;
     if (!digest_equal(&digest, &lane->mark.digest))
         return anb_fail(err, ANB_CORRUPT, "partition %d is not what its sender closed: the digests differ", partition);
     return ANB_OK;

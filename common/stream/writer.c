@@ -200,13 +200,13 @@ enum anb_status stream_writer_finish(struct stream_writer *writer, int64_t timeo
     enum anb_status status = failure_of(writer, err);
     if (status != ANB_OK) return status;
     if (!idle) return ANB_AGAIN;
-    for (int32_t p = 0; p < writer->config.n_partitions; p++) {
+    for (int32_t p = 0; p < writer->config.n_partitions && status == ANB_OK; p++) {
         if (!(partitions >> p & 1)) continue;
         const struct lane *lane = &writer->lanes[p];
         *marks = (struct mark){p, lane->first_offset, lane->last_offset, lane->count, {{0}}};
-        digest_finish(lane->digest, &marks++->digest);
+        status = digest_finish(lane->digest, &marks++->digest, err);
     }
-    return ANB_OK;
+    return status;
 }
 
 void stream_writer_close(struct stream_writer *writer)

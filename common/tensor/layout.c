@@ -238,7 +238,7 @@ static enum anb_status write_text(struct layout *layout, struct anb_error *err)
         if (status == ANB_OK) status = append_tensor(&layout->text, &layout->tensors[i], err);
     }
     if (status == ANB_OK) status = buf_append_text(&layout->text, "}", err);
-    if (status == ANB_OK) digest_of(buf_slice(&layout->text), &layout->digest);
+    if (status == ANB_OK) status = digest_of(buf_slice(&layout->text), &layout->digest, err);
     return status;
 }
 

@@ -107,7 +107,8 @@ static enum anb_status check_digest(struct download *download, struct anb_error 
     struct curl_header *etag = NULL;
     struct digest computed;
     char quoted[DIGEST_TEXT_BYTES + 2];
-    digest_finish(download->digest, &computed);
+    enum anb_status status = digest_finish(download->digest, &computed, err);
+    if (status != ANB_OK) return status;
     digest_text(&computed, download->digest_text);
     snprintf(quoted, sizeof quoted, "\"%s\"", download->digest_text);
     if (curl_easy_header(download->exchange.rest->curl, "ETag", 0, CURLH_HEADER, -1, &etag) != CURLHE_OK)

@@ -47,9 +47,10 @@ static enum anb_status check_digest(const struct download *download, int fd, str
     ssize_t got;
     for (off_t at = 0; (got = pread(fd, bytes, sizeof bytes, at)) > 0; at += got)
         digest_update(context, slice_of(bytes, (size_t)got));
-    digest_finish(context, &found);
+    enum anb_status status =
+        got < 0 ? anb_fail_errno(err, errno, "cannot read the job folder") : digest_finish(context, &found, err);
     digest_free(context);
-    if (got < 0) return anb_fail_errno(err, errno, "cannot read the job folder");
+    if (status != ANB_OK) return status;
     if (digest_equal(&found, &download->digest)) return ANB_OK;
     return anb_fail(err, ANB_CORRUPT, "the job folder that came is not the one that was submitted: its digest differs");
 }

@@ -79,7 +79,8 @@ static enum anb_status choose_socket_folder(const char *data_folder, char folder
         snprintf(folder, PATH_MAX, "%s", data_folder);
         return ANB_OK;
     }
-    digest_of(slice_of_text(data_folder), &digest);
+    enum anb_status status = digest_of(slice_of_text(data_folder), &digest, err);
+    if (status != ANB_OK) return status;
     snprintf(folder, PATH_MAX, "%s/anabranch-%.*s", runtime && *runtime == '/' ? runtime : "/tmp", FOLDER_NAME_DIGITS,
              digest_text(&digest, name));
     if (!has_room_for_sockets(folder))

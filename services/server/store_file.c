@@ -21,11 +21,11 @@ static enum anb_status measure(int fd, const char *path, struct stored_file *out
         digest_update(context, slice_of(part, (size_t)got));
         at += got;
     }
-    int error_number = errno;
-    digest_finish(context, &out->digest);
+    enum anb_status status =
+        got < 0 ? anb_fail_errno(err, errno, "cannot read %s", path) : digest_finish(context, &out->digest, err);
     digest_free(context);
     out->bytes = at;
-    return got == 0 ? ANB_OK : anb_fail_errno(err, error_number, "cannot read %s", path);
+    return status;
 }
 
 /* The rename is durable once the folder is. */

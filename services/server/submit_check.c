@@ -53,7 +53,7 @@ static enum anb_status digest_file(int fd, int64_t size, struct digest *out, str
             digest_update(context, slice_of(part, (size_t)got));
         at += got;
     }
-    if (status == ANB_OK) digest_finish(context, out);
+    if (status == ANB_OK) status = digest_finish(context, out, err);
     digest_free(context);
     return status;
 }

@@ -217,7 +217,7 @@ static int pack(const char *script, struct digest *digest, int64_t *size)
     fstat(fd, &facts);
     *size = facts.st_size;
     void *bytes = mmap(NULL, (size_t)*size, PROT_READ, MAP_SHARED, fd, 0);
-    digest_of(slice_of(bytes, (size_t)*size), digest);
+    CHECK_STATUS(digest_of(slice_of(bytes, (size_t)*size), digest, &test_error), ANB_OK);
     munmap(bytes, (size_t)*size);
     buf_fini(&hello);
     return fd;

@@ -310,7 +310,7 @@ static void digest_fd(int fd, struct digest *digest)
     buf_init(&bytes, 1 << 20);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     CHECK_STATUS(file_read(path, &bytes, &test_error), ANB_OK);
-    digest_of(buf_slice(&bytes), digest);
+    CHECK_STATUS(digest_of(buf_slice(&bytes), digest, &test_error), ANB_OK);
     buf_fini(&bytes);
 }
 
