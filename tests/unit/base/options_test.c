@@ -118,7 +118,7 @@ static void bad_config_files_are_refused_with_their_line(void)
 static void later_sources_win(void)
 {
     struct settings settings;
-    char line[300];
+    char line[400];
     const char *config = write_config("node: from-file\nport: 1000\ndata-folder: /file\nverbose: true\n");
     setenv("ANABRANCH_PORT", "2000", 1);
     setenv("ANABRANCH_DATA_FOLDER", "/environment", 1);
