@@ -74,7 +74,7 @@ test_python() {
 test_e2e() {
     prepare "Python packages" install_python || return 0
     prepare "Kafka" install_kafka || return 0
-    prepare "build release" build release programs || return 0
+    prepare "build release" build release programs example_hello example_exchange bus_kafka_test bus_restart_test || return 0
     run_pytest e2e tests/e2e
 }
 
