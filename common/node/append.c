@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     APPEND_TIMEOUT_MS = 30000,
@@ -16,9 +17,15 @@ enum {
     TEXT_MAX_BYTES = 8192
 };
 
+struct waiter { /* on the stack of who waits for a delivery; guarded by count_lock */
+    bool done;
+    enum anb_status status;
+};
+
 struct pending { /* one record until the broker has it */
     struct node *node;
-    int64_t sequence; /* 0: not a control record */
+    int64_t sequence;      /* 0: not a control record */
+    struct waiter *waiter; /* NULL: nobody waits, or no longer; guarded by count_lock */
     struct buf bytes;
 };
 
@@ -44,6 +51,10 @@ static void delivered(void *context, enum anb_status status, int64_t offset)
     count(node, pending, -1);
     if (status == ANB_OK && pending->sequence > node->last_delivered) node->last_delivered = pending->sequence;
     if (status != ANB_OK && !pending->sequence) node->n_dropped++;
+    if (pending->waiter) {
+        *pending->waiter = (struct waiter){true, status};
+        pthread_cond_broadcast(&node->delivery);
+    }
     pthread_mutex_unlock(&node->count_lock);
     if (status != ANB_OK && pending->sequence)
         log_event(LOG_ERROR, "record-lost", "sequence=%lld reason=%s", (long long)pending->sequence,
@@ -96,33 +107,38 @@ static void stamp(struct node *node, struct record *record, int64_t sequence)
     head->time_ms = bus_now_ms(node->bus);
 }
 
-static enum anb_status append_waiting(struct node *node, struct pending *pending, struct anb_error *err)
+/* Outside of append_lock, so that one slow acknowledgement holds up nobody else. */
+static enum anb_status await_delivery(struct node *node, struct pending *pending, struct waiter *waiter,
+                                      struct anb_error *err)
 {
-    enum anb_status status = bus_append_and_wait(node->bus, node->control, 0, (struct slice){0},
-                                                 buf_slice(&pending->bytes), APPEND_TIMEOUT_MS, NULL, err);
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += APPEND_TIMEOUT_MS / 1000;
+    int late = 0;
     pthread_mutex_lock(&node->count_lock);
-    if (status == ANB_OK && pending->sequence > node->last_delivered) node->last_delivered = pending->sequence;
+    while (!waiter->done && !late) late = pthread_cond_timedwait(&node->delivery, &node->count_lock, &deadline);
+    struct waiter seen = *waiter;
+    if (!seen.done) pending->waiter = NULL; /* it is still on its way, and will free itself */
     pthread_mutex_unlock(&node->count_lock);
-    free_pending(pending);
-    return status;
+    if (!seen.done) return anb_fail(err, ANB_TIMEOUT, "no acknowledgement in %d s", APPEND_TIMEOUT_MS / 1000);
+    return seen.status == ANB_OK ? ANB_OK : anb_fail(err, seen.status, "the broker did not take it");
 }
 
 enum anb_status node_append(struct node *node, struct record *record, bool wait, struct anb_error *err)
 {
+    struct waiter waiter = {.done = false};
     struct pending *pending = NULL;
     pthread_mutex_lock(&node->append_lock);
     stamp(node, record, node->sequence + 1);
     enum anb_status status = encode(node, record, &pending, err);
     if (status == ANB_OK) {
         pending->sequence = ++node->sequence;
-        if (wait)
-            status = append_waiting(node, pending, err);
-        else {
-            status = hand_over(node, node->control, 0, (struct slice){0}, pending, APPEND_TIMEOUT_MS, err);
-            if (status != ANB_OK) free_pending(pending);
-        }
+        if (wait) pending->waiter = &waiter;
+        status = hand_over(node, node->control, 0, (struct slice){0}, pending, APPEND_TIMEOUT_MS, err);
+        if (status != ANB_OK) free_pending(pending);
     }
     pthread_mutex_unlock(&node->append_lock);
+    if (status == ANB_OK && wait) status = await_delivery(node, pending, &waiter, err);
     if (status != ANB_OK) anb_error_prefix(err, "%s was not written to the control log: ", record_name(record->kind));
     return status;
 }

@@ -243,6 +243,7 @@ static void init_locks(struct node *node)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&node->changed, &monotonic);
+    pthread_cond_init(&node->delivery, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&node->lock, NULL);
     pthread_mutex_init(&node->append_lock, NULL);
@@ -302,6 +303,7 @@ void node_close(struct node *node, const char *reason)
     pthread_mutex_destroy(&node->append_lock);
     pthread_mutex_destroy(&node->count_lock);
     pthread_cond_destroy(&node->changed);
+    pthread_cond_destroy(&node->delivery);
     free(node);
 }
 

@@ -44,6 +44,7 @@ struct node {
     int64_t sequence;
 
     pthread_mutex_t count_lock;  /* guards the counts below; taken by delivery callbacks */
+    pthread_cond_t delivery;     /* of a record that somebody waits for */
     int64_t n_in_flight;         /* records of any kind */
     int64_t n_control_in_flight; /* those of the control log */
     int64_t last_delivered;      /* sequence */
