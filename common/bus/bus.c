@@ -48,7 +48,7 @@ enum anb_status bus_random_id(struct bus *bus, struct id *id, struct anb_error *
     return bus->ops->random_id(bus, id, err);
 }
 
-/* -- append ------------------------------------------------------------------------------------------------------- */
+/* -- append */
 
 enum anb_status bus_append(struct bus *bus, const struct bus_append *append, struct anb_error *err)
 {
@@ -147,7 +147,7 @@ enum anb_status bus_append_and_wait(struct bus *bus, const char *topic, int32_t 
                     status == ANB_TIMEOUT ? " in time; it may still arrive" : "");
 }
 
-/* -- read --------------------------------------------------------------------------------------------------------- */
+/* -- read */
 
 enum anb_status bus_reader_open(struct bus *bus, enum bus_profile profile, struct bus_reader **reader,
                                 struct anb_error *err)
@@ -215,7 +215,7 @@ void bus_message_release(struct bus_message *message)
     *message = (struct bus_message){0};
 }
 
-/* -- topics ------------------------------------------------------------------------------------------------------- */
+/* -- topics */
 
 enum anb_status bus_topic_ensure(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
                                  struct anb_error *err)

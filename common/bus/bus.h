@@ -27,8 +27,7 @@ void bus_close(struct bus *bus, int64_t timeout_ms);
 int64_t bus_now_ms(struct bus *bus); /* wall clock; virtual in tests */
 enum anb_status bus_random_id(struct bus *bus, struct id *id, struct anb_error *err);
 
-/* -- append
- * ------------------------------------------------------------------------------------------------------------ */
+/* -- append */
 
 typedef void bus_delivered(void *context, enum anb_status status, int64_t offset);
 
@@ -52,8 +51,7 @@ void bus_wait_room(struct bus *bus, int64_t timeout_ms);
 enum anb_status bus_append_and_wait(struct bus *bus, const char *topic, int32_t partition, struct slice key,
                                     struct slice value, int64_t timeout_ms, int64_t *offset, struct anb_error *err);
 
-/* -- read
- * -------------------------------------------------------------------------------------------------------------- */
+/* -- read */
 
 /* PROMPT: small records at once (control, pulse, telemetry, small models). BULK: large records, memory kept flat; its
  * cursors prefetch one record each. */
@@ -84,8 +82,7 @@ enum anb_status bus_cursor_next(struct bus_cursor *cursor, int64_t timeout_ms, s
                                 struct anb_error *err);
 void bus_message_release(struct bus_message *message);
 
-/* -- topics
- * ------------------------------------------------------------------------------------------------------------ */
+/* -- topics */
 
 struct bus_topic {
     const char *name;

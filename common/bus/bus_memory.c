@@ -71,7 +71,7 @@ static void memory_wait_room(struct bus *bus, int64_t timeout_ms)
     (void)timeout_ms;
 }
 
-/* -- read --------------------------------------------------------------------------------------------------------- */
+/* -- read */
 
 static enum anb_status memory_reader_open(struct bus *bus, enum bus_profile profile, struct bus_reader **reader,
                                           struct anb_error *err)
@@ -155,7 +155,7 @@ static void memory_cursor_close(struct bus_cursor *cursor)
     free(cursor);
 }
 
-/* -- topics ------------------------------------------------------------------------------------------------------- */
+/* -- topics */
 
 static enum anb_status memory_topic_ensure(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
                                            struct anb_error *err)

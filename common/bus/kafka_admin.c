@@ -61,7 +61,7 @@ static bool is_embedded_broker(rd_kafka_t *client)
     return embedded;
 }
 
-/* -- questions ---------------------------------------------------------------------------------------------------- */
+/* -- questions */
 
 struct topic_state {
     int32_t n_partitions; /* 0: there is no such topic */
@@ -144,7 +144,7 @@ enum anb_status kafka_bounds(struct bus *bus, const char *topic, int32_t partiti
     return ANB_OK;
 }
 
-/* -- making topics ------------------------------------------------------------------------------------------------ */
+/* -- making topics */
 
 static void set_config(rd_kafka_NewTopic_t *topic, const char *name, int64_t value)
 {
@@ -264,7 +264,7 @@ enum anb_status kafka_topic_ensure(struct bus *bus, const struct bus_topic *topi
                     (long long)timeout_ms);
 }
 
-/* -- trimming ----------------------------------------------------------------------------------------------------- */
+/* -- trimming */
 
 void kafka_trim(struct bus *bus, const char *topic, int32_t partition, int64_t offset)
 {

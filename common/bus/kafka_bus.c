@@ -47,7 +47,7 @@ rd_kafka_t *kafka_client_new(struct kafka_bus *bus, rd_kafka_type_t type, const 
     return NULL;
 }
 
-/* -- errors ------------------------------------------------------------------------------------------------------- */
+/* -- errors */
 
 enum anb_status kafka_status(rd_kafka_resp_err_t error)
 {
@@ -79,7 +79,7 @@ enum anb_status kafka_fail(struct anb_error *err, rd_kafka_resp_err_t error, con
     return anb_fail(err, kafka_status(error), "%s%s: %s: %s", topic, place, what, rd_kafka_err2str(error));
 }
 
-/* -- topic handles ------------------------------------------------------------------------------------------------ */
+/* -- topic handles */
 
 struct kafka_topic *kafka_topic_get(struct kafka_topic **list, rd_kafka_t *client, const char *name)
 {
@@ -111,7 +111,7 @@ void kafka_topics_free(struct kafka_topic **list)
     }
 }
 
-/* -- the bus ------------------------------------------------------------------------------------------------------ */
+/* -- the bus */
 
 static void kafka_free(struct kafka_bus *bus)
 {

@@ -24,7 +24,7 @@ static const struct kafka_setting producer_settings[] = {
     {"retry.backoff.ms", "50"},       {NULL, NULL},
 };
 
-/* -- deliveries --------------------------------------------------------------------------------------------------- */
+/* -- deliveries */
 
 static void link_delivery_locked(struct kafka_bus *bus, struct kafka_delivery *delivery)
 {
@@ -90,7 +90,7 @@ static void fail_deliveries(struct kafka_bus *bus)
     }
 }
 
-/* -- the polling thread ------------------------------------------------------------------------------------------- */
+/* -- the polling thread */
 
 static bool wait_for_reports(rd_kafka_t *producer, int64_t timeout_ms)
 {
@@ -166,7 +166,7 @@ void kafka_producer_close(struct kafka_bus *bus, int64_t timeout_ms)
     destroy_producer(bus, bus->producer);
 }
 
-/* -- append ------------------------------------------------------------------------------------------------------- */
+/* -- append */
 
 /* A queue takes records until it is full, so at most one record more than its size. */
 static bool has_room_locked(const struct kafka_bus *bus)

@@ -77,7 +77,7 @@ struct kafka_cursor {
     int64_t next_nudge_ms, nudge_wait_ms;
 };
 
-/* -- readers ------------------------------------------------------------------------------------------------------ */
+/* -- readers */
 
 static int merge_settings(struct kafka_setting *into, const struct kafka_setting *from, int n)
 {
@@ -135,7 +135,7 @@ void kafka_reader_close(struct bus_reader *base)
     free(reader);
 }
 
-/* -- opening, seeking, closing ------------------------------------------------------------------------------------ */
+/* -- opening, seeking, closing */
 
 /* Also makes the partition's leader known, so that the first fetch goes out at once. */
 static enum anb_status check_partition(struct kafka_consumer *consumer, struct kafka_topic *topic, int32_t partition,
@@ -235,7 +235,7 @@ void kafka_cursor_close(struct bus_cursor *base)
     free(base);
 }
 
-/* -- messages ----------------------------------------------------------------------------------------------------- */
+/* -- messages */
 
 static void release(void *keep)
 {

@@ -60,7 +60,7 @@ bool memory_draw_locked(struct memory_log *log, uint32_t per_million)
     return per_million > 0 && memory_random_locked(log) % 1000000 < per_million;
 }
 
-/* -- topics ------------------------------------------------------------------------------------------------------- */
+/* -- topics */
 
 struct memory_topic *memory_topic_find_locked(struct memory_log *log, const char *name)
 {
@@ -94,7 +94,7 @@ enum anb_status memory_topic_add_locked(struct memory_log *log, const struct bus
     return ANB_OK;
 }
 
-/* -- records ------------------------------------------------------------------------------------------------------ */
+/* -- records */
 
 static size_t record_bytes(const struct memory_record *record)
 {
@@ -183,7 +183,7 @@ enum anb_status memory_append_locked(struct memory_log *log, const char *topic, 
     return status;
 }
 
-/* -- for tests ---------------------------------------------------------------------------------------------------- */
+/* -- for tests */
 
 int64_t memory_log_end(struct memory_log *log, const char *topic, int32_t partition)
 {

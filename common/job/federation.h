@@ -156,8 +156,7 @@ void federation_pulse(struct federation *federation, const struct pulse *pulse, 
 enum anb_status federation_decide(struct federation *federation, const char *self, int64_t now_ms, struct arena *arena,
                                   struct record **records, size_t *n_records, int64_t *wake_ms, struct anb_error *err);
 
-/* -- questions
- * ----------------------------------------------------------------------------------------------------------- */
+/* -- questions */
 
 int64_t federation_epoch(const struct federation *federation);      /* highest claimed; 0: none */
 const char *federation_leader(const struct federation *federation); /* NULL: none */

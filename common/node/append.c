@@ -169,8 +169,7 @@ bool node_settle(struct node *node)
     }
 }
 
-/* -- pulses and telemetry: not part of the order, lost without harm
- * ------------------------------------------------------- */
+/* -- pulses and telemetry: not part of the order, lost without harm */
 
 static enum anb_status send_aside(struct node *node, const char *topic, int32_t partition, const char *key,
                                   struct record *record, int64_t room_ms, struct anb_error *err)

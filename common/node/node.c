@@ -15,8 +15,7 @@ enum { RECORD_ARENA_BYTES = 1 << 20, TOPIC_RETRY_MS = 20, ADMIN_TIMEOUT_MS = 500
 
 static const int64_t HOUR_MS = 3600 * 1000;
 
-/* -- topics
- * -------------------------------------------------------------------------------------------------------------- */
+/* -- topics */
 
 static void name_topics(struct node *node)
 {
@@ -95,8 +94,7 @@ static enum anb_status check_outbox(struct node *node, int64_t deadline_ms, stru
     return ANB_OK;
 }
 
-/* -- reading
- * ------------------------------------------------------------------------------------------------------------- */
+/* -- reading */
 
 static bool is_own(const struct node *node, const struct head *head)
 {
@@ -307,8 +305,7 @@ void node_close(struct node *node, const char *reason)
     free(node);
 }
 
-/* -- questions
- * ----------------------------------------------------------------------------------------------------------- */
+/* -- questions */
 
 const struct federation *node_lock(struct node *node)
 {
@@ -410,8 +407,7 @@ enum anb_status node_find_stream(struct node *node, const struct id *id, struct 
     return anb_fail(err, ANB_NOT_FOUND, "stream %s is not known", id_text(id, text));
 }
 
-/* -- trimming
- * ------------------------------------------------------------------------------------------------------------ */
+/* -- trimming */
 
 void node_trim(struct node *node)
 {

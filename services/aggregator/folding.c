@@ -60,8 +60,7 @@ void folding_free(struct folding *folding)
     free(folding);
 }
 
-/* -- bad updates
- * --------------------------------------------------------------------------------------------------------- */
+/* -- bad updates */
 
 /* Tell the conductor that the stream of an input cannot be used: "stream S of site X: why". */
 static void refuse_input(struct folding *folding, size_t k, const struct anb_error *err)
@@ -96,8 +95,7 @@ static void abandon(struct folding *folding, enum anb_status status, const struc
     node_append(folding->node, &record, false, NULL);
 }
 
-/* -- opening
- * ------------------------------------------------------------------------------------------------------------- */
+/* -- opening */
 
 static void source_of(const struct folding *folding, const struct stream_state *stream, struct stream_source *source)
 {
@@ -229,8 +227,7 @@ static enum anb_status open_all(struct folding *folding, struct anb_error *err)
     return status;
 }
 
-/* -- the layout: the same for all rounds of most jobs
- * ---------------------------------------------------------------------- */
+/* -- the layout: the same for all rounds of most jobs */
 
 static enum anb_status open_layout_reader(struct folding *folding, struct anb_error *err)
 {
@@ -289,8 +286,7 @@ static enum anb_status read_layout(struct folding *folding, int64_t timeout_ms, 
     return ANB_OK;
 }
 
-/* -- the end
- * ------------------------------------------------------------------------------------------------------------- */
+/* -- the end */
 
 /* Give the readers the marks of inputs that are closed. AGAIN while one is open. */
 static enum anb_status mark_inputs(struct folding *folding, struct anb_error *err)
@@ -336,8 +332,7 @@ static enum anb_status append_closed(struct folding *folding, struct anb_error *
     return status == ANB_OK ? ANB_CLOSED : status;
 }
 
-/* -- steps
- * --------------------------------------------------------------------------------------------------------------- */
+/* -- steps */
 
 static enum anb_status step_fold(struct folding *folding, int64_t timeout_ms, struct anb_error *err)
 {

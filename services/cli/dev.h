@@ -37,7 +37,7 @@ struct dev_state {
     size_t n_nodes;
 };
 
-/* -- the folder (dev_state.c) ------------------------------------------------------------------------------------- */
+/* -- the folder (dev_state.c) */
 
 /* `given`, else ANABRANCH_FOLDER, else anabranch/dev below XDG_STATE_HOME or ~/.local/state. */
 enum anb_status dev_folder(const char *given, char folder[DEV_PATH_BYTES], struct anb_error *err);
@@ -54,7 +54,7 @@ enum anb_status dev_path(const struct dev_state *state, const char *part, const 
 /* The address of the server that `dev up` started in the default folder, if it still runs. */
 bool dev_running_server(char *address, size_t size);
 
-/* -- processes (dev_process.c) ------------------------------------------------------------------------------------ */
+/* -- processes (dev_process.c) */
 
 /* The program beside this one, or on PATH; with `folder`, only there. */
 enum anb_status dev_find_program(const char *name, const char *folder, char path[DEV_PATH_BYTES],

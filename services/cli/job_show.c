@@ -124,7 +124,7 @@ static enum anb_status print_rounds(const struct doc *job, struct anb_error *err
     return status;
 }
 
-/* -- the lines above the table ----------------------------------------------------------------------------------- */
+/* -- the lines above the table */
 
 static void add_line(struct table *table, const char *word, const char *text)
 {

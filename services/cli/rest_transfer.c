@@ -11,7 +11,7 @@
 
 enum { ANSWER_CEILING_BYTES = 64 << 20, MAX_PARTS = 8 };
 
-/* -- up --------------------------------------------------------------------------------------------------------- */
+/* -- up */
 
 struct file_part {
     int fd;
@@ -82,7 +82,7 @@ enum anb_status rest_upload(struct rest *rest, const char *path, const struct re
     return status;
 }
 
-/* -- down ------------------------------------------------------------------------------------------------------- */
+/* -- down */
 
 struct download {
     struct exchange exchange;

@@ -40,7 +40,7 @@ struct agent {
     struct anb_error failure;
 };
 
-/* -- answering jobs ---------------------------------------------------------------------------------------------- */
+/* -- answering jobs */
 
 static bool was_answered(const struct agent *agent, const char *job)
 {
@@ -106,7 +106,7 @@ static void answer_jobs(struct agent *agent)
     }
 }
 
-/* -- jobs that run ----------------------------------------------------------------------------------------------- */
+/* -- jobs that run */
 
 static struct slot *slot_of(struct agent *agent, const char *job)
 {
@@ -207,7 +207,7 @@ static void turn(struct agent *agent)
     if (agent->is_stopping && is_empty(agent)) uv_stop(&agent->loop);
 }
 
-/* -- the thread -------------------------------------------------------------------------------------------------- */
+/* -- the thread */
 
 static void on_wake(uv_async_t *handle)
 {

@@ -21,7 +21,7 @@ struct link {
     char packet[MESSAGE_MAX_BYTES];
 };
 
-/* -- out --------------------------------------------------------------------------------------------------------- */
+/* -- out */
 
 static bool send_packet(int socket, struct slice text, int fd)
 {
@@ -69,7 +69,7 @@ void link_refuse(struct link *link, const char *task, const char *reason)
     if (link->peer) refuse_on(watch_fd(link->peer), task, reason);
 }
 
-/* -- in ---------------------------------------------------------------------------------------------------------- */
+/* -- in */
 
 struct arrival {
     ssize_t size;
@@ -152,7 +152,7 @@ static void on_packets(void *context)
     }
 }
 
-/* -- coming and going -------------------------------------------------------------------------------------------- */
+/* -- coming and going */
 
 static bool is_own_user(int socket)
 {

@@ -119,7 +119,7 @@ void message_fini(struct message *message)
     message->doc = NULL;
 }
 
-/* -- the agent's words ------------------------------------------------------------------------------------------- */
+/* -- the agent's words */
 
 /* Takes `doc`. */
 static enum anb_status write_out(struct doc *doc, struct buf *out, struct anb_error *err)

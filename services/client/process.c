@@ -35,7 +35,7 @@ struct process {
     char last_line[LINE_MAX_BYTES + 8];
 };
 
-/* -- the child --------------------------------------------------------------------------------------------------- */
+/* -- the child */
 
 struct birth { /* what the child needs, made before the fork */
     const struct process_config *config;
@@ -64,7 +64,7 @@ static void child(const struct birth *birth)
     _exit(CHILD_FAILED);
 }
 
-/* -- what it prints ---------------------------------------------------------------------------------------------- */
+/* -- what it prints */
 
 static void on_line(void *context, const char *text)
 {
@@ -96,7 +96,7 @@ static void on_output(void *context)
     drain(context, READS_AT_ONCE);
 }
 
-/* -- its end ----------------------------------------------------------------------------------------------------- */
+/* -- its end */
 
 enum { DRAIN_AT_END = 256 }; /* a pipe holds 64 KiB; grandchildren may go on writing */
 
@@ -116,7 +116,7 @@ static void on_end(void *context)
     process->config.ended(process->config.context, status);
 }
 
-/* -- start and stop ---------------------------------------------------------------------------------------------- */
+/* -- start and stop */
 
 static enum anb_status watch_outlet(struct process *process, uv_loop_t *loop, int index, const char *source, int fd,
                                     struct anb_error *err)

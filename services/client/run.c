@@ -88,7 +88,7 @@ const char *run_job(const struct run *run)
     return run->job;
 }
 
-/* -- the end ----------------------------------------------------------------------------------------------------- */
+/* -- the end */
 
 static void begin_end(struct run *run, const char *outcome, const char *reason, int64_t grace_ms)
 {
@@ -115,7 +115,7 @@ bool run_is_over(const struct run *run)
     return run->ending && !run->process && download_is_idle(run->download) && upload_is_idle(run->upload);
 }
 
-/* -- a turn ------------------------------------------------------------------------------------------------------ */
+/* -- a turn */
 
 static void collect_bundle(struct run *run, const struct download_result *result)
 {

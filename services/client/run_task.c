@@ -100,7 +100,7 @@ enum anb_status run_task_collect(struct run *run, struct anb_error *err)
     return ANB_OK;
 }
 
-/* -- with the trainer -------------------------------------------------------------------------------------------- */
+/* -- with the trainer */
 
 void run_task_offer(struct run *run)
 {

@@ -11,7 +11,7 @@
 
 enum { MAX_VARIABLES = 256, VARIABLE_MAX_BYTES = 40000 };
 
-/* -- its messages ------------------------------------------------------------------------------------------------ */
+/* -- its messages */
 
 static void on_hello(struct run *run, const struct message *message)
 {
@@ -74,7 +74,7 @@ enum anb_status run_trainer_listen(struct run *run, struct anb_error *err)
     return link_new(run->site->loop, run->socket, &handler, &run->link, err);
 }
 
-/* -- its process ------------------------------------------------------------------------------------------------- */
+/* -- its process */
 
 static void on_line(void *context, const char *source, const char *text)
 {

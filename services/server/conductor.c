@@ -74,8 +74,7 @@ static void append(struct conductor *conductor, struct record *record)
         log_event(LOG_WARN, "append-failed", "reason=%s", err.text);
 }
 
-/* -- leadership
- * ------------------------------------------------------------------------------------------------------------- */
+/* -- leadership */
 
 struct lead { /* what the control log says */
     int64_t epoch;
@@ -121,8 +120,7 @@ static void follow_leadership(struct conductor *conductor, int64_t now_ms)
     if (must_claim && !node_is_behind(conductor->node)) claim(conductor, lead.epoch + 1);
 }
 
-/* -- decisions
- * -------------------------------------------------------------------------------------------------------------- */
+/* -- decisions */
 
 static void decide(struct conductor *conductor, int64_t now_ms)
 {
@@ -146,8 +144,7 @@ static void decide(struct conductor *conductor, int64_t now_ms)
     for (size_t i = 0; i < n_records; i++) append(conductor, &records[i]);
 }
 
-/* -- orders
- * ----------------------------------------------------------------------------------------------------------------- */
+/* -- orders */
 
 enum anb_status conductor_give_order(struct conductor *conductor, enum order order, const char *job,
                                      struct anb_error *err)

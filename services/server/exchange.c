@@ -46,8 +46,7 @@ void exchange_completed(void *http, struct MHD_Connection *connection, void **co
     http_note_exchange(http, -1);
 }
 
-/* -- the answer
- * ------------------------------------------------------------------------------------------------------------- */
+/* -- the answer */
 
 static struct MHD_Response *make_response(struct answer *answer)
 {
@@ -119,8 +118,7 @@ static enum MHD_Result settle(struct exchange *exchange)
     }
 }
 
-/* -- the request
- * ------------------------------------------------------------------------------------------------------------ */
+/* -- the request */
 
 static enum MHD_Result note_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {

@@ -22,8 +22,7 @@ enum {
     GRACE_MS = 1000
 };
 
-/* -- who waits
- * -------------------------------------------------------------------------------------------------------------- */
+/* -- who waits */
 
 uint64_t http_generation(struct http *http)
 {
@@ -112,8 +111,7 @@ void http_count(struct http *http, struct http_counters *counters)
     pthread_mutex_unlock(&http->lock);
 }
 
-/* -- the socket
- * ------------------------------------------------------------------------------------------------------------- */
+/* -- the socket */
 
 /* "127.0.0.1:8500" or "[::1]:8500". */
 static enum anb_status split_address(const char *listen, char host[256], char port[8], struct anb_error *err)
@@ -181,8 +179,7 @@ static enum anb_status open_socket(struct http *http, int *fd, struct anb_error 
     return ANB_OK;
 }
 
-/* -- the daemon
- * ------------------------------------------------------------------------------------------------------------- */
+/* -- the daemon */
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)

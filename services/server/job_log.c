@@ -36,8 +36,7 @@ bool job_id_is_valid(const char *job)
     return strlen(job) == 16 && strspn(job, "0123456789abcdef") == 16;
 }
 
-/* -- numbering
- * -------------------------------------------------------------------------------------------------------------- */
+/* -- numbering */
 
 static bool index_line(struct job_log *log, int64_t begin)
 {
@@ -148,8 +147,7 @@ static enum anb_status find(struct job_logs *logs, const char *job, struct job_l
     return ANB_OK;
 }
 
-/* -- writing
- * ---------------------------------------------------------------------------------------------------------------- */
+/* -- writing */
 
 static enum anb_status write_line(const struct telemetry *record, int32_t partition, int64_t offset, struct buf *out,
                                   struct anb_error *err)
@@ -236,8 +234,7 @@ enum anb_status job_logs_append(struct job_logs *logs, const struct telemetry *r
     return status;
 }
 
-/* -- reading
- * ---------------------------------------------------------------------------------------------------------------- */
+/* -- reading */
 
 static void add_line(struct doc *list, const char *line, size_t size, int64_t number)
 {

@@ -42,8 +42,7 @@ static enum anb_status prepare(struct service *service, struct anb_error *err)
     return ANB_OK;
 }
 
-/* -- the owner's loop
- * ------------------------------------------------------------------------------------------------------- */
+/* -- the owner's loop */
 
 static enum anb_status say_ready(struct service *service, struct server *server, struct anb_error *err)
 {

@@ -27,8 +27,7 @@ static void put_one(struct page *page, const char *name, const char *type, const
     PUT(page, "%s %.17g\n", name, value);
 }
 
-/* -- the federation, under its lock
- * ----------------------------------------------------------------------------------------- */
+/* -- the federation, under its lock */
 
 static void put_jobs(struct page *page, const struct federation *federation)
 {
@@ -81,8 +80,7 @@ static void put_refusals(struct page *page, const struct federation *federation,
     }
 }
 
-/* -- this process
- * ----------------------------------------------------------------------------------------------------------- */
+/* -- this process */
 
 static void put_http(struct page *page, struct http *http)
 {

@@ -36,8 +36,7 @@ static enum verdict answer_job(struct server *server, const char *id, enum view_
     return no_such_job(answer, id);
 }
 
-/* -- submit
- * ----------------------------------------------------------------------------------------------------------------- */
+/* -- submit */
 
 static void release_submission(void *work)
 {
@@ -65,8 +64,7 @@ enum verdict handle_submit(void *context, struct request *request, struct answer
     return answer_error(answer, &err);
 }
 
-/* -- list and show
- * ---------------------------------------------------------------------------------------------------------- */
+/* -- list and show */
 
 enum verdict handle_jobs(void *context, struct request *request, struct answer *answer)
 {
@@ -120,8 +118,7 @@ enum verdict handle_job(void *context, struct request *request, struct answer *a
     return is_new || request->late ? answer_job(server, request->id, rounds, 200, answer) : WAIT;
 }
 
-/* -- orders
- * ----------------------------------------------------------------------------------------------------------------- */
+/* -- orders */
 
 struct job_end { /* what orders look at */
     bool exists, has_ended;
@@ -179,8 +176,7 @@ enum verdict handle_delete(void *context, struct request *request, struct answer
     return ANSWERED;
 }
 
-/* -- logs and model
- * --------------------------------------------------------------------------------------------------------- */
+/* -- logs and model */
 
 /* When no more lines will come: the job has ended, and stragglers have had their time. 0: it still runs. Monotonic. */
 static int64_t end_of_lines_ms(struct server *server, const char *id)

@@ -75,8 +75,7 @@ static void note_known(struct store *store, const char *job)
     store->known = known;
 }
 
-/* -- storing
- * ---------------------------------------------------------------------------------------------------------------- */
+/* -- storing */
 
 static bool fill_in(struct storing *storing, const struct job_state *job)
 {
@@ -176,8 +175,7 @@ static void work_on(struct storing *storing)
     settle(store);
 }
 
-/* -- folders of jobs that are gone
- * ------------------------------------------------------------------------------------------ */
+/* -- folders of jobs that are gone */
 
 static bool is_in_state(const struct store *store, const char *job)
 {
@@ -220,8 +218,7 @@ static void sweep(struct store *store)
     }
 }
 
-/* -- the thread
- * ------------------------------------------------------------------------------------------------------------- */
+/* -- the thread */
 
 static void *run(void *context)
 {

@@ -36,8 +36,7 @@ struct submitter {
     bool stop;
 };
 
-/* -- one submission
- * --------------------------------------------------------------------------------------------------------- */
+/* -- one submission */
 
 static bool find_request(struct submitter *submitter, const char *request, char job[17])
 {
@@ -151,8 +150,7 @@ static void work_on(struct submitter *submitter, struct submission *submission)
               result->job, upload->request, anb_status_word(result->status));
 }
 
-/* -- the queue
- * -------------------------------------------------------------------------------------------------------------- */
+/* -- the queue */
 
 static struct submission *take(struct submitter *submitter)
 {

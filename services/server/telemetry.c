@@ -30,8 +30,7 @@ struct telemetry_reader {
     pthread_t thread;
 };
 
-/* -- where it stopped
- * ------------------------------------------------------------------------------------------------------- */
+/* -- where it stopped */
 
 static int64_t saved_offset(const struct doc *saved, int32_t partition)
 {
@@ -90,8 +89,7 @@ static enum anb_status open_cursors(struct telemetry_reader *reader, struct anb_
     return status;
 }
 
-/* -- the lines
- * -------------------------------------------------------------------------------------------------------------- */
+/* -- the lines */
 
 static bool is_ours(struct telemetry_reader *reader, const struct telemetry *record)
 {

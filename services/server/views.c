@@ -52,8 +52,7 @@ void view_summary(struct doc *map, const struct job_state *job)
     doc_set_int(map, "revision", job->revision);
 }
 
-/* -- a job
- * ------------------------------------------------------------------------------------------------------------------ */
+/* -- a job */
 
 static void set_spec(struct doc *map, const struct job_spec *spec)
 {
@@ -181,8 +180,7 @@ void view_job(struct doc *map, const struct job_state *job, enum view_rounds rou
     set_model(map, job);
 }
 
-/* -- nodes
- * ------------------------------------------------------------------------------------------------------------------ */
+/* -- nodes */
 
 void view_nodes(struct doc *list, const struct node_state *first, enum role role, int64_t now_ms)
 {

@@ -42,7 +42,7 @@ struct agents {
     struct actor actors[SITES + AGENTS_MAX_SITES];
 };
 
-/* -- the server ------------------------------------------------------------------------------------------------ */
+/* -- the server */
 
 static void store(struct node *node, int64_t epoch)
 {
@@ -95,7 +95,7 @@ static void *run_poller(void *context)
     return NULL;
 }
 
-/* -- actors ---------------------------------------------------------------------------------------------------- */
+/* -- actors */
 
 static void start(struct agents *agents, struct actor *actor)
 {
@@ -190,7 +190,7 @@ void agents_close(struct agents *agents)
     free(agents);
 }
 
-/* -- jobs -------------------------------------------------------------------------------------------------------- */
+/* -- jobs */
 
 static void write_file(const char *folder, const char *name, struct slice bytes)
 {
@@ -264,7 +264,7 @@ void agents_abort(struct agents *agents, const char *job)
     CHECK_STATUS(node_append(agents->actors[SERVER].node, &record, true, &test_error), ANB_OK);
 }
 
-/* -- waiting ----------------------------------------------------------------------------------------------------- */
+/* -- waiting */
 
 static void describe_first(const struct round_state *round, struct ending *ending)
 {

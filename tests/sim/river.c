@@ -40,8 +40,7 @@ struct river {
     struct actor actors[MAX_ACTORS];
 };
 
-/* -- the server: decides, and stores nothing but says it did
- * ---------------------------------------------------------------- */
+/* -- the server: decides, and stores nothing but says it did */
 
 static void append_all(struct node *node, struct record *records, size_t n)
 {
@@ -104,8 +103,7 @@ static void *run_poller(void *context)
     return NULL;
 }
 
-/* -- a site
- * ----------------------------------------------------------------------------------------------------------------- */
+/* -- a site */
 
 struct work {
     int32_t round, attempt;
@@ -207,8 +205,7 @@ static void *run_trainer(void *context)
     return NULL;
 }
 
-/* -- actors
- * ------------------------------------------------------------------------------------------------------------------ */
+/* -- actors */
 
 static void start(struct actor *actor)
 {
@@ -364,8 +361,7 @@ void river_close(struct river *river)
     free(river);
 }
 
-/* -- waiting
- * ----------------------------------------------------------------------------------------------------------------- */
+/* -- waiting */
 
 /* By another node's state, since the server may be the one that is dead. */
 static struct node *any_node(struct river *river)

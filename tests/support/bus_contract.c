@@ -70,7 +70,7 @@ static enum anb_status outcome(struct bus_cursor *cursor)
     return status;
 }
 
-/* -- what is refused ---------------------------------------------------------------------------------------------- */
+/* -- what is refused */
 
 void a_record_without_a_delivery_callback_is_refused(void)
 {
@@ -193,7 +193,7 @@ void a_topic_with_fewer_partitions_than_wanted_is_invalid(void)
     bus_close(bus, 0);
 }
 
-/* -- append and read ---------------------------------------------------------------------------------------------- */
+/* -- append and read */
 
 void nothing_to_read_is_again(void)
 {
@@ -312,7 +312,7 @@ void a_waiting_cursor_wakes_when_a_record_comes(void)
     close_all(bus, reader);
 }
 
-/* -- cursors ------------------------------------------------------------------------------------------------------ */
+/* -- cursors */
 
 void a_cursor_seeks_back_and_forth(void)
 {
@@ -398,7 +398,7 @@ void a_message_outlives_its_cursor(void)
     close_all(bus, reader);
 }
 
-/* -- topics ------------------------------------------------------------------------------------------------------- */
+/* -- topics */
 
 void bounds_follow_appends_and_trims(void)
 {

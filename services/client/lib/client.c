@@ -102,7 +102,7 @@ static int say(struct anb_client *client, const char *text)
     return rc;
 }
 
-/* -- the link ---------------------------------------------------------------------------------------------------- */
+/* -- the link */
 
 static int connect_to(struct anb_client *client, const char *path)
 {
@@ -166,7 +166,7 @@ void anb_close(struct anb_client *client)
     free(client);
 }
 
-/* -- tasks ------------------------------------------------------------------------------------------------------- */
+/* -- tasks */
 
 static enum anb_answer take_task(struct anb_client *client, struct message *message)
 {
@@ -217,7 +217,7 @@ enum anb_answer anb_receive(struct anb_client *client, int timeout_ms)
     return answer;
 }
 
-/* -- the answer -------------------------------------------------------------------------------------------------- */
+/* -- the answer */
 
 static void put_result(struct json_text *out, const struct anb_client *client, const struct anb_update *update)
 {
@@ -300,7 +300,7 @@ int anb_give_up(struct anb_client *client, const char *reason)
     return rc == 0 ? 0 : fail(client, "the agent is gone");
 }
 
-/* -- questions --------------------------------------------------------------------------------------------------- */
+/* -- questions */
 
 const char *anb_error(const struct anb_client *client)
 {

@@ -220,7 +220,7 @@ bool json_done(struct json_cursor *cursor)
     return !cursor->bad && cursor->at == cursor->end;
 }
 
-/* -- writing ----------------------------------------------------------------------------------------------------- */
+/* -- writing */
 
 static void put(struct json_text *out, const char *bytes, size_t size)
 {

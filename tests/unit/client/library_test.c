@@ -155,7 +155,7 @@ static struct anb_client *open_at(const struct agent *agent)
     return client;
 }
 
-/* -- tests ------------------------------------------------------------------------------------------------------- */
+/* -- tests */
 
 static void opening_without_an_agent_says_why(void)
 {

@@ -100,8 +100,7 @@ static void end(void)
     doc_free(openapi);
 }
 
-/* -- asking
- * ---------------------------------------------------------------------------------------------------------------- */
+/* -- asking */
 
 static void ask(const struct stage *stage, const char *method, const char *target, int code, const char *schema)
 {
@@ -212,8 +211,7 @@ static const char *target_of(const char *text, const char *behind, char target[1
     return target;
 }
 
-/* -- the tests
- * ------------------------------------------------------------------------------------------------------------- */
+/* -- the tests */
 
 static void check_refused_submission(const struct submission_text *text, int code, const char *word)
 {

@@ -43,7 +43,7 @@ struct anb_tensor {
 struct anb_client;
 struct anb_update;
 
-/* -- the link ---------------------------------------------------------------------------------------------------- */
+/* -- the link */
 
 /* Connect to the agent; `path` NULL: what ANABRANCH_SOCKET says. NULL when that fails, the reason in `why`. */
 struct anb_client *anb_open(const char *path, char *why, size_t why_size);
@@ -53,7 +53,7 @@ const char *anb_error(const struct anb_client *client); /* of the last call that
 const char *anb_job(const struct anb_client *client);   /* id of the job */
 const char *anb_site(const struct anb_client *client);  /* name of this site */
 
-/* -- tasks ------------------------------------------------------------------------------------------------------- */
+/* -- tasks */
 
 enum anb_answer {
     ANB_FAILED = -1, /* the reason is in anb_error; the client can only be closed */
@@ -77,7 +77,7 @@ size_t anb_n_tensors(const struct anb_client *client);
 const struct anb_tensor *anb_tensor_at(const struct anb_client *client, size_t index);  /* NULL past the end */
 const struct anb_tensor *anb_tensor(const struct anb_client *client, const char *name); /* NULL: there is none */
 
-/* -- the answer -------------------------------------------------------------------------------------------------- */
+/* -- the answer */
 
 enum anb_params_type { ANB_FULL, ANB_DIFF };
 
