@@ -139,7 +139,8 @@ launch() { # NODE_FOLDER
 await() { # NODE_FOLDER CLIENT_PORT
   local end=$((SECONDS + start_seconds))
   until answers "$2" && runs "$1"; do
-    if ! runs "$1" || ((SECONDS > end)); then
+    # The process, not its command line: that of a child just made is still this script's.
+    if ! kill -0 "$(<"$1/pid")" 2>/dev/null || ((SECONDS > end)); then
       tail -n 20 "$1/node.log" >&2
       fail "$1 did not come up on port $2; its last lines stand above"
     fi
