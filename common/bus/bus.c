@@ -7,21 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void bus_condition_init(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
-bool bus_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t deadline_ms)
-{
-    struct timespec until = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
-    return pthread_cond_timedwait(condition, mutex, &until) == 0;
-}
-
 enum anb_status bus_no_memory(struct anb_error *err, const char *what)
 {
     return anb_fail(err, ANB_NO_MEMORY, "no memory for %s", what);
@@ -79,7 +64,7 @@ static struct waiter *waiter_new(struct slice value)
     if (!waiter) return NULL;
     *waiter = (struct waiter){.references = 2};
     pthread_mutex_init(&waiter->mutex, NULL);
-    bus_condition_init(&waiter->condition);
+    condition_init(&waiter->condition);
     if (value.size > 0) memcpy(waiter->value, value.data, value.size);
     return waiter;
 }
@@ -108,7 +93,7 @@ static void waiter_delivered(void *context, enum anb_status status, int64_t offs
 static enum anb_status waiter_wait(struct waiter *waiter, int64_t deadline_ms, int64_t *offset)
 {
     pthread_mutex_lock(&waiter->mutex);
-    while (!waiter->done && bus_condition_wait(&waiter->condition, &waiter->mutex, deadline_ms)) {}
+    while (!waiter->done && condition_wait(&waiter->condition, &waiter->mutex, deadline_ms)) {}
     enum anb_status status = waiter->done ? waiter->status : ANB_TIMEOUT;
     if (status == ANB_OK && offset) *offset = waiter->offset;
     bool last = --waiter->references == 0;

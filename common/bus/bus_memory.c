@@ -143,7 +143,7 @@ static enum anb_status memory_cursor_next(struct bus_cursor *base, int64_t timeo
     bool hidden = memory_draw_locked(log, log->faults.hide_per_million), in_time = timeout_ms > 0;
     enum anb_status status = hidden ? anb_fail(err, ANB_AGAIN, "no message yet") : look_locked(cursor, message, err);
     while (status == ANB_AGAIN && in_time && !hidden) {
-        in_time = bus_condition_wait(&log->grown, &log->mutex, deadline_ms);
+        in_time = condition_wait(&log->grown, &log->mutex, deadline_ms);
         status = look_locked(cursor, message, err);
     }
     pthread_mutex_unlock(&log->mutex);

@@ -5,6 +5,7 @@
 #ifndef ANB_BUS_BUS_PRIVATE_H
 #define ANB_BUS_BUS_PRIVATE_H
 
+#include "base/condition.h"
 #include "bus/bus.h"
 
 #include <pthread.h>
@@ -54,10 +55,6 @@ struct bus_cursor {
 
 /* What Kafka's brokers take for one batch unless they are told otherwise, and what a record's frame takes of it. */
 enum { BUS_DEFAULT_MAX_MESSAGE_BYTES = 1048588, BUS_RECORD_FRAME_BYTES = 100 };
-
-/* A condition on the monotonic clock; the wait is false when `deadline_ms` (of clock_monotonic_ms) has passed. */
-void bus_condition_init(pthread_cond_t *condition);
-bool bus_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t deadline_ms);
 
 enum anb_status bus_no_memory(struct anb_error *err, const char *what);
 enum anb_status bus_too_few_partitions(struct anb_error *err, const struct bus_topic *wanted, int32_t n_partitions);

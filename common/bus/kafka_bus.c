@@ -169,7 +169,7 @@ static struct kafka_bus *kafka_new(const struct bus_kafka_config *config)
     bus->queue_bytes = config->queue_kib * 1024;
     pthread_mutex_init(&bus->producer_mutex, NULL);
     pthread_mutex_init(&bus->admin_mutex, NULL);
-    bus_condition_init(&bus->room);
+    condition_init(&bus->room);
     bus->bootstrap_servers = strdup(config->bootstrap_servers);
     bus->client_id = strdup(config->client_id);
     if (bus->bootstrap_servers && bus->client_id) return bus;

@@ -214,6 +214,6 @@ void kafka_wait_room(struct bus *base, int64_t timeout_ms)
     struct kafka_bus *bus = (struct kafka_bus *)base;
     int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
     pthread_mutex_lock(&bus->producer_mutex);
-    while (!has_room_locked(bus) && bus_condition_wait(&bus->room, &bus->producer_mutex, deadline_ms)) {}
+    while (!has_room_locked(bus) && condition_wait(&bus->room, &bus->producer_mutex, deadline_ms)) {}
     pthread_mutex_unlock(&bus->producer_mutex);
 }

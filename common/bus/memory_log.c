@@ -8,7 +8,7 @@ struct memory_log *memory_log_new(int64_t (*now_ms)(void *context), void *contex
     struct memory_log *log = calloc(1, sizeof *log);
     if (!log) return NULL;
     pthread_mutex_init(&log->mutex, NULL);
-    bus_condition_init(&log->grown);
+    condition_init(&log->grown);
     log->now_ms = now_ms;
     log->now_context = context;
     log->random = seed;

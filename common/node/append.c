@@ -1,5 +1,6 @@
 /* Appending: heads, order, and what is still on its way. */
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/log.h"
 #include "node/node.h"
 #include "node/node_private.h"
@@ -7,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     APPEND_TIMEOUT_MS = 30000,
@@ -111,12 +111,9 @@ static void stamp(struct node *node, struct record *record, int64_t sequence)
 static enum anb_status await_delivery(struct node *node, struct pending *pending, struct waiter *waiter,
                                       struct anb_error *err)
 {
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += APPEND_TIMEOUT_MS / 1000;
-    int late = 0;
+    int64_t deadline_ms = clock_monotonic_ms() + APPEND_TIMEOUT_MS;
     pthread_mutex_lock(&node->count_lock);
-    while (!waiter->done && !late) late = pthread_cond_timedwait(&node->delivery, &node->count_lock, &deadline);
+    while (!waiter->done && condition_wait(&node->delivery, &node->count_lock, deadline_ms)) {}
     struct waiter seen = *waiter;
     if (!seen.done) pending->waiter = NULL; /* it is still on its way, and will free itself */
     pthread_mutex_unlock(&node->count_lock);

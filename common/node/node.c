@@ -1,6 +1,7 @@
 #include "node/node.h"
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/log.h"
 #include "node/node_private.h"
 #include "stream/chunks.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { RECORD_ARENA_BYTES = 1 << 20, TOPIC_RETRY_MS = 20, ADMIN_TIMEOUT_MS = 5000, APPLY_BATCH = 256 };
 
@@ -237,12 +237,8 @@ static enum anb_status check_config(const struct node_config *config, struct anb
 
 static void init_locks(struct node *node)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&node->changed, &monotonic);
-    pthread_cond_init(&node->delivery, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    condition_init(&node->changed);
+    condition_init(&node->delivery);
     pthread_mutex_init(&node->lock, NULL);
     pthread_mutex_init(&node->append_lock, NULL);
     pthread_mutex_init(&node->count_lock, NULL);
@@ -325,14 +321,9 @@ void node_unlock(struct node *node)
 
 int64_t node_wait(struct node *node, int64_t offset, int64_t timeout_ms)
 {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    int64_t ns = at.tv_nsec + timeout_ms % 1000 * 1000000;
-    at.tv_sec += timeout_ms / 1000 + ns / 1000000000;
-    at.tv_nsec = ns % 1000000000;
-    int late = 0;
+    int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
     pthread_mutex_lock(&node->lock);
-    while (node->control_offset <= offset && !late) late = pthread_cond_timedwait(&node->changed, &node->lock, &at);
+    while (node->control_offset <= offset && condition_wait(&node->changed, &node->lock, deadline_ms)) {}
     int64_t now = node->control_offset;
     pthread_mutex_unlock(&node->lock);
     return now;

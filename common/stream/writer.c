@@ -1,12 +1,11 @@
 #include "stream/writer.h"
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "crypto/digest.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct buffer {
     struct stream_writer *writer;
@@ -42,11 +41,7 @@ enum anb_status stream_writer_open(const struct stream_writer_config *config, st
     if (!writer) return anb_fail(err, ANB_NO_MEMORY, "no memory for a stream");
     writer->config = *config;
     pthread_mutex_init(&writer->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&writer->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    condition_init(&writer->changed);
     for (int p = 0; p < config->n_partitions; p++) {
         struct lane *lane = &writer->lanes[p];
         *lane = (struct lane){.digest = digest_new(), .first_offset = -1, .last_offset = -1};
@@ -56,16 +51,6 @@ enum anb_status stream_writer_open(const struct stream_writer_config *config, st
     }
     *out = writer;
     return ANB_OK;
-}
-
-static struct timespec deadline_in(int64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    int64_t ns = at.tv_nsec + ms % 1000 * 1000000;
-    at.tv_sec += ms / 1000 + ns / 1000000000;
-    at.tv_nsec = ns % 1000000000;
-    return at;
 }
 
 static struct buffer *make_buffer(struct stream_writer *writer)
@@ -80,11 +65,10 @@ static struct buffer *make_buffer(struct stream_writer *writer)
 
 static struct buffer *take_free(struct stream_writer *writer, int64_t timeout_ms)
 {
-    struct timespec deadline = deadline_in(timeout_ms);
-    int late = 0;
+    int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
     pthread_mutex_lock(&writer->lock);
-    while (!writer->free && writer->failure == ANB_OK && !late)
-        late = pthread_cond_timedwait(&writer->changed, &writer->lock, &deadline);
+    while (!writer->free && writer->failure == ANB_OK && condition_wait(&writer->changed, &writer->lock, deadline_ms)) {
+    }
     struct buffer *buffer = writer->free;
     if (buffer) writer->free = buffer->next_free;
     pthread_mutex_unlock(&writer->lock);
@@ -184,10 +168,9 @@ enum anb_status stream_writer_send(struct stream_writer *writer, int64_t index, 
 
 static bool wait_until_idle(struct stream_writer *writer, int64_t timeout_ms)
 {
-    struct timespec deadline = deadline_in(timeout_ms);
-    int late = 0;
+    int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
     pthread_mutex_lock(&writer->lock);
-    while (writer->n_in_flight > 0 && !late) late = pthread_cond_timedwait(&writer->changed, &writer->lock, &deadline);
+    while (writer->n_in_flight > 0 && condition_wait(&writer->changed, &writer->lock, deadline_ms)) {}
     bool idle = writer->n_in_flight == 0;
     pthread_mutex_unlock(&writer->lock);
     return idle;
