@@ -197,8 +197,13 @@ def test_a_full_disk_fails_the_job_and_the_server_lives(start: Start, tmp_path: 
 
 def test_sites_aggregators_and_health_are_told(start: Start) -> None:
     federation = start(sites=2, aggregators=1)
-    assert [site["name"] for site in federation.get("/v1/sites")["sites"]] == ["site-1", "site-2"]
-    assert [node["name"] for node in federation.get("/v1/aggregators")["aggregators"]] == ["aggregator-1"]
+
+    def names(kind: str) -> list[str]:
+        return [node["name"] for node in federation.get(f"/v1/{kind}")[kind]]
+
+    # a node may be ready a moment before the server has read so
+    wait_until("both sites are told", lambda: names("sites") == ["site-1", "site-2"])
+    wait_until("the aggregator is told", lambda: names("aggregators") == ["aggregator-1"])
     assert federation.get("/health")["status"] == "ok"
     for words in (["site", "list"], ["aggregator", "list"], ["health"], ["job", "list"]):
         json.loads(federation.cli(*words, "--json").stdout)
