@@ -231,6 +231,16 @@ static void send(struct node *node, const char *job, enum purpose purpose, const
     CHECK_STATUS(transfer_send(node, &offer, layout, fd, offset, &control, stream, &test_error), ANB_OK);
 }
 
+/* What is submitted before anybody leads is refused. */
+static void await_leader(struct node *node)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    for (bool leads = false; !leads && clock_monotonic_ms() < deadline_ms; clock_sleep_ms(1)) {
+        leads = federation_leader(node_lock(node)) != NULL;
+        node_unlock(node);
+    }
+}
+
 const char *agents_submit(struct agents *agents, const char *script, const char *spec)
 {
     struct node *node = agents->actors[SERVER].node;
@@ -244,6 +254,7 @@ const char *agents_submit(struct agents *agents, const char *script, const char 
     const char *trainer = strstr(spec, "trainer") ? "" : "\"trainer\":{\"command\":[\"./trainer.sh\"]},";
     snprintf(text, sizeof text, "{\"name\":\"sim\",%s%s}", trainer, spec);
     *submitted = (struct job_submitted){.job = job, .request = job, .name = "sim", .spec = text, .submitter = "test"};
+    await_leader(node);
     int fd = pack(script, &submitted->bundle_digest, &size);
     CHECK_STATUS(layout_of_bytes("bundle", size, &archive, &test_error), ANB_OK);
     send(node, job, PURPOSE_BUNDLE, archive, fd, 0, &submitted->bundle);
