@@ -66,11 +66,11 @@ static bool good_client_is_answered(void)
 
 static const char *const bases[] = {
     "GET /good?a=1&b=2 HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n",
-    "POST /form HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=BB\r\nContent-Length: "
-    "79\r\n\r\n"
-    "--BB\r\nContent-Disposition: form-data; name=\"bundle\"\r\n\r\nsome bytes\r\n--BB--\r\n\r\n",
-    "POST /form HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=BB\r\n"
-    "Transfer-Encoding: chunked\r\n\r\n6\r\n--BB\r\n\r\n0\r\n\r\n",
+    ("POST /form HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=BB\r\n"
+     "Content-Length: 79\r\n\r\n"
+     "--BB\r\nContent-Disposition: form-data; name=\"bundle\"\r\n\r\nsome bytes\r\n--BB--\r\n\r\n"),
+    ("POST /form HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=BB\r\n"
+     "Transfer-Encoding: chunked\r\n\r\n6\r\n--BB\r\n\r\n0\r\n\r\n"),
     "DELETE /jobs/abc HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"};
 
 static const char *const pieces[] = {"\r\n",
