@@ -175,7 +175,7 @@ struct agents *agents_open(int n_sites)
     add_actor(agents, SERVER, ROLE_SERVER, "server");
     add_actor(agents, AGGREGATOR, ROLE_AGGREGATOR, "aggregator");
     for (int i = 1; i <= n_sites; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "site-%d", i);
         add_actor(agents, SITES + i - 1, ROLE_CLIENT, name);
     }
