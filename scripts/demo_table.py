@@ -13,6 +13,7 @@ from typing import Any
 Entry = dict[str, Any]
 
 COLUMNS = ("round", "sites in", "loss", "accuracy", "MB in", "seconds")
+TITLE = "The global model after each round, as all sites found it:"
 
 
 def row(entry: Entry, following: Entry | None) -> tuple[str, ...]:
@@ -20,7 +21,7 @@ def row(entry: Entry, following: Entry | None) -> tuple[str, ...]:
     numbers = [f"{metrics[name]:.4f}" if name in metrics else "-" for name in ("loss", "accuracy")]
     seconds = (entry["closed_ms"] - entry["opened_ms"]) / 1000
     return (
-        str(entry["round"] + 1),
+        str(entry["round"]),
         ", ".join(entry["counted"]),
         *numbers,
         f"{entry['bytes'] / 1e6:.3f}",
@@ -37,6 +38,7 @@ def main() -> None:
     shown = json.load(sys.stdin)
     table = [COLUMNS, *rows(shown.get("job", shown)["rounds"])]
     widths = [max(len(line[column]) for line in table) for column in range(len(COLUMNS))]
+    print(TITLE)
     for line in table:
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
 
