@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD_ARENA_BYTES = 1 << 20, TOPIC_RETRY_MS = 20, ADMIN_TIMEOUT_MS = 5000, APPLY_BATCH = 256 };
+enum {
+    RECORD_ARENA_BYTES = 1 << 20,
+    TOPIC_RETRY_MS = 20,
+    ADMIN_TIMEOUT_MS = 5000,
+    APPLY_BATCH = 256,
+    REFUSALS_LOGGED = 100
+};
 
 static const int64_t HOUR_MS = 3600 * 1000;
 
@@ -112,6 +118,15 @@ static void note_own(struct node *node, const struct record *record, const struc
     pthread_mutex_unlock(&node->count_lock);
 }
 
+/* Repeats and latecomers are what restarts bring. The rest is somebody's mistake or ill will: it is said, but a flood
+ * of it does not flood the log; all of it is counted. */
+static void log_refusal(struct node *node, enum anb_status status, int64_t offset, const char *reason)
+{
+    bool harmless = status == ANB_EXISTS;
+    if (!harmless && ++node->n_refused > REFUSALS_LOGGED && node->n_refused % REFUSALS_LOGGED != 0) return;
+    log_event(harmless ? LOG_DEBUG : LOG_WARN, "record-refused", "offset=%lld reason=%s", (long long)offset, reason);
+}
+
 static void apply_record(struct node *node, const struct bus_message *message)
 {
     struct record record;
@@ -128,8 +143,7 @@ static void apply_record(struct node *node, const struct bus_message *message)
     node->control_offset = message->offset + 1;
     pthread_cond_broadcast(&node->changed);
     pthread_mutex_unlock(&node->lock);
-    if (status != ANB_OK)
-        log_event(LOG_DEBUG, "record-refused", "offset=%lld reason=%s", (long long)message->offset, err.text);
+    if (status != ANB_OK) log_refusal(node, status, message->offset, err.text);
 }
 
 static void read_pulses(struct node *node)

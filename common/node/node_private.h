@@ -28,6 +28,7 @@ struct node {
     struct bus_cursor *pulse_cursor; /* servers only */
     struct arena arena;              /* of the record being read */
     int64_t next_pulse_ms;
+    int64_t n_refused;  /* records of others' mistakes */
     int64_t trimmed_at; /* control offset of the last look */
     int64_t trimmed[MAX_PARTITIONS];
 

@@ -1,5 +1,6 @@
 #include "stream/reader.h"
 
+#include "base/log.h"
 #include "crypto/digest.h"
 #include "stream/inbox.h"
 
@@ -13,12 +14,15 @@ struct lane { /* one partition */
     int64_t start;      /* offset */
     int64_t count;      /* chunks read */
     int64_t last_index; /* -1: none */
+    int64_t n_foreign;  /* records that are no chunks */
+    int64_t n_repeated;
     struct mark mark;
     bool has_mark;
 };
 
 struct stream_reader {
     struct stream_inbox *inbox;
+    char topic[160]; /* of the first source, for the log */
     int32_t n_partitions;
     struct lane lanes[STREAM_MAX_PARTITIONS];
     size_t n_sources;
@@ -60,6 +64,7 @@ enum anb_status stream_reader_open(struct stream_inbox *inbox, const struct stre
     if (!reader) return anb_fail(err, ANB_NO_MEMORY, "no memory for a stream");
     reader->inbox = inbox;
     reader->n_partitions = n_partitions;
+    memcpy(reader->topic, sources[0].topic, sizeof reader->topic);
     for (size_t s = 0; s < n_sources; s++) reader->streams[s] = sources[s].stream;
     for (int32_t p = 0; p < n_partitions; p++) reader->lanes[p].last_index = -1;
     enum bus_profile profile = object_bytes <= SMALL_OBJECT_BYTES ? BUS_PROMPT : BUS_BULK;
@@ -73,11 +78,17 @@ enum anb_status stream_reader_open(struct stream_inbox *inbox, const struct stre
 
 void stream_reader_close(struct stream_reader *reader)
 {
+    int64_t n_foreign = 0, n_repeated = 0;
     if (!reader) return;
     for (int32_t p = 0; p < reader->n_partitions; p++) {
+        n_foreign += reader->lanes[p].n_foreign;
+        n_repeated += reader->lanes[p].n_repeated;
         if (reader->lanes[p].cursor) inbox_return(reader->inbox, reader->lanes[p].cursor);
         digest_free(reader->lanes[p].digest);
     }
+    if (n_foreign > 0 || n_repeated > 0)
+        log_event(LOG_WARN, "records-passed-over", "topic=%s foreign=%lld repeated=%lld", reader->topic,
+                  (long long)n_foreign, (long long)n_repeated);
     free(reader);
 }
 
@@ -87,14 +98,19 @@ static bool is_past_mark(const struct lane *lane)
 }
 
 /* What a record in the lane is: OK the wanted chunk, AGAIN one to pass over, CORRUPT. */
-static enum anb_status judge(const struct lane *lane, int64_t index, struct slice record, struct chunk *chunk,
+static enum anb_status judge(struct lane *lane, int64_t index, struct slice record, struct chunk *chunk,
                              struct anb_error *err)
 {
     struct tag tag;
-    enum anb_status status = chunk_parse(record, chunk, err);
-    if (status != ANB_OK)
-        return ANB_AGAIN; /* a foreign record in the outbox: its chunk, if it was one, will be missed */
-    if (!id_equal(&chunk->stream, lane->stream) || chunk->index <= lane->last_index) return ANB_AGAIN;
+    if (chunk_parse(record, chunk, err) != ANB_OK) {
+        lane->n_foreign++; /* if it was one of ours, it will be missed */
+        return ANB_AGAIN;
+    }
+    if (!id_equal(&chunk->stream, lane->stream)) return ANB_AGAIN;
+    if (chunk->index <= lane->last_index) {
+        lane->n_repeated++;
+        return ANB_AGAIN;
+    }
     if (chunk->index != index)
         return anb_fail(err, ANB_CORRUPT, "chunk %lld is missing: chunk %d came instead", (long long)index,
                         chunk->index);
