@@ -36,6 +36,7 @@ LIBRARIES = {
 COMMON = {
     "base": set[str](),
     "crypto": {"base"},
+    "trust": {"base", "crypto"},
     "wire": {"base", "crypto"},
     "bus": {"base"},
     "tensor": {"base", "crypto"},
