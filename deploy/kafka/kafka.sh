@@ -6,6 +6,7 @@
 #   kafka.sh stop FOLDER                  stop what was started in FOLDER; its data stays
 #   kafka.sh kill FOLDER [NODE]           end it without a warning, as a power cut would (all nodes, or one: 1, 2, 3)
 #   kafka.sh status FOLDER                print the bootstrap servers; exit status 1 when a node is down
+#   kafka.sh acls ARGUMENTS...            Kafka's own kafka-acls command
 #
 # Node i takes the ports PORT+2(i-1) for clients and PORT+2(i-1)+1 for the other nodes. Log, data and settings of node i
 # lie in FOLDER/node-i.
@@ -60,13 +61,28 @@ runs() { # NODE_FOLDER
   [[ -s $1/pid ]] && grep -qsaF "$1/node.properties" "/proc/$(<"$1/pid")/cmdline"
 }
 
+setting() { # NODE_FOLDER NAME
+  sed -n "s/^$2=//p" "$1/node.properties" | tail -n 1
+}
+
+# What a node says to the bytes on standard input. With TLS, in the node's own name.
+ask() { # NODE_FOLDER CLIENT_PORT
+  if [[ $(setting "$1" listeners) == SSL:* ]]; then
+    local store
+    store=$(setting "$1" ssl.keystore.location)
+    { cat && sleep 0.5; } | timeout 2 openssl s_client -connect "127.0.0.1:$2" -quiet -no_ign_eof \
+      -verify_return_error -cert "$store" -key "$store" -CAfile "$(setting "$1" ssl.truststore.location)"
+  else
+    exec 3<>"/dev/tcp/127.0.0.1/$2" || return
+    cat >&3
+    timeout 2 head -c 10 <&3
+  fi
+}
+
 # Sends an ApiVersions request (key 18, version 0, correlation id 7); a node that is ready echoes the id and error 0.
-answers() { # CLIENT_PORT
-  (
-    exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
-    printf '\0\0\0\12\0\22\0\0\0\0\0\7\377\377' >&3
-    [[ $(timeout 2 head -c 10 <&3 | od -An -v -tx1 | tr -d ' \n') == ????????000000070000 ]]
-  ) 2>/dev/null
+answers() { # NODE_FOLDER CLIENT_PORT
+  [[ $(printf '\0\0\0\12\0\22\0\0\0\0\0\7\377\377' | ask "$1" "$2" 2>/dev/null | head -c 10 | od -An -v -tx1 |
+    tr -d ' \n') == ????????000000070000 ]]
 }
 
 write_settings() { # NODE_FOLDER PORT NODE NODES
@@ -138,7 +154,7 @@ launch() { # NODE_FOLDER
 
 await() { # NODE_FOLDER CLIENT_PORT
   local end=$((SECONDS + start_seconds))
-  until answers "$2" && runs "$1"; do
+  until answers "$1" "$2" && runs "$1"; do
     # The process, not its command line: that of a child just made is still this script's.
     if ! kill -0 "$(<"$1/pid")" 2>/dev/null || ((SECONDS > end)); then
       tail -n 20 "$1/node.log" >&2
@@ -212,12 +228,21 @@ status() { # FOLDER
   folder=$(cd "$1" && pwd)
   read -r port nodes <"$folder/cluster"
   for ((i = 1; i <= nodes; i++)); do
-    if ! runs "$folder/node-$i" || ! answers "$(client_port "$port" "$i")"; then fail "node $i of $1 is down"; fi
+    if ! runs "$folder/node-$i" || ! answers "$folder/node-$i" "$(client_port "$port" "$i")"; then fail "node $i of $1 is down"; fi
     servers+=${servers:+,}127.0.0.1:$(client_port "$port" "$i")
   done
   echo "$servers"
 }
 
+acls() {
+  setup
+  run_java org.apache.kafka.tools.AclCommand "$@"
+}
+
+if [[ ${1:-} == acls ]]; then
+  acls "${@:2}"
+  exit
+fi
 case ${1:-}:$# in
 setup:1) setup ;;
 start:3) start "$2" "$3" 1 ;;
