@@ -3,11 +3,30 @@
 
 #include <string.h>
 
-const struct cli_verb *const cli_verbs[] = {
-    &verb_job_submit, &verb_job_list,        &verb_job_show,     &verb_job_wait,
-    &verb_job_logs,   &verb_job_abort,       &verb_job_download, &verb_job_delete,
-    &verb_site_list,  &verb_aggregator_list, &verb_health,       &verb_version,
-    &verb_dev_up,     &verb_dev_status,      &verb_dev_down,     NULL};
+const struct cli_verb *const cli_verbs[] = {&verb_job_submit,
+                                            &verb_job_list,
+                                            &verb_job_show,
+                                            &verb_job_wait,
+                                            &verb_job_logs,
+                                            &verb_job_abort,
+                                            &verb_job_download,
+                                            &verb_job_delete,
+                                            &verb_site_list,
+                                            &verb_aggregator_list,
+                                            &verb_health,
+                                            &verb_version,
+                                            &verb_dev_up,
+                                            &verb_dev_status,
+                                            &verb_dev_down,
+                                            &verb_provision_create,
+                                            &verb_provision_add,
+                                            &verb_provision_request,
+                                            &verb_provision_approve,
+                                            &verb_provision_revoke,
+                                            &verb_provision_renew,
+                                            &verb_provision_show,
+                                            &verb_provision_brokers,
+                                            NULL};
 
 enum { WORDS_BYTES = 96, MAX_VERBS = 32 };
 
@@ -117,8 +136,8 @@ static enum anb_status print_markdown(struct anb_error *err)
 
 static void print_overview(void)
 {
-    printf("usage: anabranch VERB [options] [operands]\n\nFederated learning over Apache Kafka: jobs, sites and a "
-           "federation on this machine.\n\nverbs:\n");
+    printf("usage: anabranch VERB [options] [operands]\n\nFederated learning over Apache Kafka: jobs, sites, a "
+           "federation on this machine, and who belongs to a project.\n\nverbs:\n");
     print_verbs(NULL);
     printf("  %-24s %s\n\n%s", "help [VERB]", "print this, or the options of one verb", exit_codes);
 }
