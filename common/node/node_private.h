@@ -58,7 +58,7 @@ struct node {
 /* For append.c: encode with the head stamped; for node.c: count what came back. */
 enum anb_status node_announce(struct node *node, struct anb_error *err);
 void node_send_pulse(struct node *node);
-/* Wait up to 3 s until nothing is in flight: the callbacks of what is use the node. False: something still is. */
+/* Wait up to 2 s until nothing is in flight: the callbacks of what is use the node. False: something still is. */
 bool node_settle(struct node *node);
 
 struct transfer_control;

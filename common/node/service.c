@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { CLOSE_TIMEOUT_MS = 5000, RETRY_PAUSE_MS = 200 };
+enum { CLOSE_TIMEOUT_MS = 1000, RETRY_PAUSE_MS = 200 };
 
 static volatile sig_atomic_t stop_signal;
 

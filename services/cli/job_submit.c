@@ -195,12 +195,16 @@ static enum anb_status run(void *context, char **operands, struct anb_error *err
     struct doc *body = NULL;
     struct id random;
     char request[ID_TEXT_BYTES];
+    const char *request_id = settings->request_id ? settings->request_id : request;
     enum anb_status status = id_random(&random, err);
+    id_text(&random, request);
     if (status == ANB_OK) status = prepare(&submission, settings, err);
     if (status == ANB_OK) status = rest_open(settings->common.server, &rest, err);
-    if (status == ANB_OK)
-        status = send_job(&submission, rest, settings->request_id ? settings->request_id : id_text(&random, request),
-                          &body, err);
+    if (status == ANB_OK) {
+        status = send_job(&submission, rest, request_id, &body, err);
+        if (anb_status_class(status) == ANB_CLASS_RETRY)
+            fprintf(stderr, "to go on with this submission, not to make another: --request-id %s\n", request_id);
+    }
     if (status == ANB_OK) status = finish(settings, rest, &body, err);
     doc_free(body);
     rest_close(rest);

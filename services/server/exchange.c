@@ -104,8 +104,8 @@ static enum MHD_Result settle(struct exchange *exchange)
     for (;;) {
         struct answer answer;
         uint64_t seen = http_generation(http);
-        request->late =
-            http_is_closing(http) || (request->wait_until_ms && clock_monotonic_ms() >= request->wait_until_ms);
+        request->is_last = http_is_closing(http);
+        request->late = request->is_last || (request->wait_until_ms && clock_monotonic_ms() >= request->wait_until_ms);
         answer_init(&answer);
         if (request->route->handle(http->config.context, request, &answer) == ANSWERED) {
             enum MHD_Result result = send_answer(exchange, &answer);
@@ -192,6 +192,7 @@ static enum MHD_Result end_body(struct exchange *exchange)
     struct multipart *parts = exchange->parts;
     if (!parts) return settle(exchange);
     exchange->parts = NULL;
+    enter(exchange, CONNECTION_ANSWER);
     enum anb_status status = multipart_finish(parts, &exchange->err);
     if (status == ANB_OK) status = upload_finish(&exchange->request.upload, &exchange->err);
     return status == ANB_OK ? settle(exchange) : refuse(exchange, http_code_of(status), "");

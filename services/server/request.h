@@ -33,7 +33,8 @@ struct request {
     char id[REQUEST_ID_BYTES]; /* at {id} of the pattern */
     struct upload upload;      /* for routes that take one; whoever takes a descriptor sets it to -1 */
     int64_t wait_until_ms;     /* monotonic; set by the handler before it says WAIT */
-    bool late;                 /* that time is over: answer now */
+    bool late;                 /* that time is over: answer now, or set another one and clear this */
+    bool is_last;              /* the server stops: answer now */
     void *work;                /* the handler's own, kept between its calls */
     void (*work_free)(void *work);
 };

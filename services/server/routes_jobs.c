@@ -11,7 +11,7 @@
 enum {
     MAX_WAIT_S = 60,
     ORDER_WAIT_MS = 15000,
-    SUBMIT_WAIT_MS = 3600 * 1000,
+    SUBMIT_STALL_MS = 60000, /* so long nothing may move */
     LOG_DEFAULT_LINES = 1000,
     LOG_LATE_MS = 2000 /* lines may still come so long after a job's end */
 };
@@ -53,14 +53,19 @@ enum verdict handle_submit(void *context, struct request *request, struct answer
         if (submit(server->submitter, &request->upload, &submission, &err) != ANB_OK) return answer_error(answer, &err);
         request->work = submission;
         request->work_free = release_submission;
-        request->wait_until_ms = clock_monotonic_ms() + SUBMIT_WAIT_MS;
+        request->wait_until_ms = clock_monotonic_ms() + SUBMIT_STALL_MS;
     }
     if (submission_result(submission, &result)) {
         if (result.status != ANB_OK) return answer_error(answer, &result.err);
         return answer_job(server, result.job, VIEW_ALL_ROUNDS, result.existed ? 200 : 201, answer);
     }
+    if (request->late && !request->is_last && submission_moves(submission)) {
+        request->wait_until_ms = clock_monotonic_ms() + SUBMIT_STALL_MS;
+        request->late = false;
+    }
     if (!request->late) return WAIT;
-    anb_fail(&err, ANB_UNAVAILABLE, "the submission is still on its way: ask again with the same request id");
+    anb_fail(&err, ANB_UNAVAILABLE,
+             "the broker takes nothing now; the job may still be accepted: submit again with the same request id");
     return answer_error(answer, &err);
 }
 

@@ -17,6 +17,8 @@ struct submission {
     struct submit_result result;
     atomic_bool done; /* `result` stands */
     atomic_int holders;
+    const struct submitter *submitter;
+    long long seen; /* of the submitter's bytes, by submission_moves */
     struct submission *next;
 };
 
@@ -27,6 +29,7 @@ struct submitter {
     const char *incoming;
     int64_t model_limit_bytes;
     struct transfer_control control;
+    atomic_llong bytes_before; /* of the transfers before the current one */
     pthread_t thread;
     bool is_started;
     pthread_mutex_t lock;
@@ -60,7 +63,7 @@ static enum anb_status send_one(struct submitter *submitter, const char *job, en
                                 struct anb_error *err)
 {
     const struct transfer_offer offer = {.job = job, .round = FIRST_ROUND, .purpose = purpose};
-    atomic_store(&submitter->control.bytes_done, 0);
+    atomic_fetch_add(&submitter->bytes_before, atomic_exchange(&submitter->control.bytes_done, 0) + 1);
     enum anb_status status =
         transfer_send(submitter->node, &offer, layout, fd, data_offset, &submitter->control, stream, err);
     if (status == ANB_ABANDONED) /* not the caller's doing */
@@ -189,6 +192,7 @@ enum anb_status submit(struct submitter *submitter, struct upload *upload, struc
     bool has_room = submitter->n_waiting < MAX_WAITING;
     if (has_room) {
         made->upload = *upload;
+        made->submitter = submitter;
         upload_init(upload);
         atomic_init(&made->holders, 2);
         if (submitter->last)
@@ -212,6 +216,15 @@ bool submission_result(struct submission *submission, struct submit_result *resu
     if (!atomic_load(&submission->done)) return false;
     *result = submission->result;
     return true;
+}
+
+bool submission_moves(struct submission *submission)
+{
+    const struct submitter *submitter = submission->submitter;
+    long long bytes = atomic_load(&submitter->bytes_before) + atomic_load(&submitter->control.bytes_done);
+    bool moves = bytes != submission->seen;
+    submission->seen = bytes;
+    return moves;
 }
 
 void submission_release(struct submission *submission)

@@ -33,6 +33,8 @@ enum anb_status submit(struct submitter *submitter, struct upload *upload, struc
                        struct anb_error *err);
 /* False until it is done. */
 bool submission_result(struct submission *submission, struct submit_result *result);
+/* True when the worker has sent something since the last call: the wait for it is worth while. One thread asks. */
+bool submission_moves(struct submission *submission);
 void submission_release(struct submission *submission);
 
 #endif

@@ -1,4 +1,4 @@
-"""Memory knows neither the size of the model nor how much has passed: peaks of resident memory against stated ceilings."""
+"""Memory knows neither the size of the model nor how much has passed: peaks against stated ceilings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def peaks(federation: Federation, folder: Path, mib: int, rounds: int) -> dict[s
     return {name: peak_mib(federation, name) for name in CEILINGS_MIB}
 
 
-def test_peaks_are_below_their_ceilings_and_the_same_for_a_model_12_times_as_large(start: Start, tmp_path: Path) -> None:
+def test_peaks_are_below_their_ceilings_and_the_same_for_a_model_12_times_as_large(
+    start: Start, tmp_path: Path
+) -> None:
     many_small = peaks(start(sites=SITES), tmp_path / "small", mib=16, rounds=24)
     few_large = peaks(start(sites=SITES), tmp_path / "large", mib=192, rounds=2)
     for name, ceiling in CEILINGS_MIB.items():
