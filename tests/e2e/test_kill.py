@@ -134,13 +134,13 @@ def test_output_lies_in_the_log_before_the_last_update_is_closed(
     start: Start, control_log: OpenLog, tmp_path: Path
 ) -> None:
     federation = start()
-    log = control_log(federation)
     job = federation.submit(make_job(tmp_path / "job", rounds=8, mib=LARGE_MIB))
-    opened = stop_in_upload(federation, log, job)
+    opened = stop_in_upload(federation, control_log(federation), job)
+    log = control_log(federation)  # from the beginning again: the share may have been opened meanwhile
     _, share = log.wait("the aggregator opens its share", "stream-opened", node="aggregator-1", round=opened["round"])
     # the agent stands still, so its update cannot be closed: what the aggregator has written by now was folded early
     wait_until("the aggregator has written chunks of the next model", lambda: chunks_written(log, share) > 0)
-    before = [record for _, record in log.records()]
+    before = [record for _, record in control_log(federation).records()]
     assert not [r for r in before if r["kind"] == "stream-closed" and r["stream"] == opened["stream"]]
     federation["site-3"].signal(signal.SIGCONT)
     federation.wait_completed(job)
