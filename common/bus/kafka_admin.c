@@ -61,6 +61,14 @@ static bool is_embedded_broker(rd_kafka_t *client)
     return embedded;
 }
 
+bool kafka_is_embedded(struct kafka_bus *bus)
+{
+    pthread_mutex_lock(&bus->admin_mutex);
+    bool embedded = bus->admin && is_embedded_broker(bus->admin);
+    pthread_mutex_unlock(&bus->admin_mutex);
+    return embedded;
+}
+
 /* -- questions */
 
 struct topic_state {

@@ -82,6 +82,8 @@ void kafka_cursor_close(struct bus_cursor *cursor);
 rd_kafka_resp_err_t kafka_ask_offset(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
                                      int64_t timeout_ms, int64_t *offset);
 void kafka_admin_close(struct kafka_bus *bus);
+/* True once a question was answered by the embedded broker. */
+bool kafka_is_embedded(struct kafka_bus *bus);
 enum anb_status kafka_topic_ensure(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
                                    struct anb_error *err);
 enum anb_status kafka_topic_partitions(struct bus *bus, const char *name, int64_t timeout_ms, int32_t *partitions,

@@ -90,6 +90,8 @@ static enum anb_status add_consumer(struct kafka_reader *reader, struct kafka_co
     struct kafka_setting settings[24] = {{NULL, NULL}};
     int n = merge_settings(settings, common_settings, 0);
     n = merge_settings(settings, reader->profile == BUS_BULK ? bulk_settings : prompt_settings, n);
+    if (reader->profile == BUS_PROMPT && kafka_is_embedded(reader->bus))
+        settings[n++] = (struct kafka_setting){"fetch.wait.max.ms", "5"}; /* it does not wake a fetch that waits */
     if (!reader->needs_nudges) settings[n] = (struct kafka_setting){"fetch.queue.backoff.ms", "1"};
     struct kafka_consumer *consumer = calloc(1, sizeof *consumer);
     if (!consumer) return bus_no_memory(err, "a consumer");
