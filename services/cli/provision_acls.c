@@ -16,7 +16,7 @@ static const char head[] = "#!/bin/sh\n"
                            "\"$here/client.properties\" --force \"$@\"\n"
                            "}\n\n";
 
-enum { BOOTSTRAP_CEILING_BYTES = 8192 };
+enum { BOOTSTRAP_CEILING_BYTES = 8192, TOPICS_CEILING_BYTES = 1 << 18 };
 
 static bool is_node(const struct roster_member *member, unsigned roles)
 {
@@ -45,29 +45,28 @@ static enum anb_status allow(const struct roster *roster, unsigned roles, struct
 enum { SERVERS = 1 << ROSTER_SERVER, AGGREGATORS = 1 << ROSTER_AGGREGATOR, SITES = 1 << ROSTER_SITE };
 enum { ALL = SERVERS | AGGREGATORS | SITES, REST_BYTES = 256 };
 
-static enum anb_status allow_topic(const struct roster *roster, unsigned roles, const char *operations,
-                                   const char *topic, struct buf *out, struct anb_error *err)
-{
-    char rest[REST_BYTES];
-    snprintf(rest, sizeof rest, "%s --topic %s.%s", operations, roster->project, topic);
-    return allow(roster, roles, out, rest, err);
-}
-
 /* Control, pulse and telemetry; the server makes topics, all below the project's name. */
 static enum anb_status allow_shared(const struct roster *roster, struct buf *out, struct anb_error *err)
 {
-    static const char describe_write[] = "--operation Describe --operation Write";
-    char rest[REST_BYTES];
-    enum anb_status status =
-        allow_topic(roster, ALL, "--operation Describe --operation Read --operation Write", "control", out, err);
-    if (status == ANB_OK) status = allow_topic(roster, ALL, describe_write, "pulse", out, err);
-    if (status == ANB_OK) status = allow_topic(roster, ALL, describe_write, "telemetry", out, err);
-    if (status == ANB_OK) status = allow_topic(roster, SERVERS, "--operation Read", "pulse", out, err);
-    if (status == ANB_OK) status = allow_topic(roster, SERVERS, "--operation Read", "telemetry", out, err);
-    if (status != ANB_OK) return status;
-    snprintf(rest, sizeof rest, "--operation Create --operation Describe --resource-pattern-type prefixed --topic %s.",
-             roster->project);
-    return allow(roster, SERVERS, out, rest, err);
+    static const struct {
+        unsigned roles;
+        const char *operations, *first, *second; /* topics, behind the project's name and a dot */
+    } rules[] = {
+        {ALL, "--operation Describe --operation Read --operation Write", "control", NULL},
+        {ALL, "--operation Describe --operation Write", "pulse", "telemetry"},
+        {SERVERS, "--operation Read", "pulse", "telemetry"},
+        {SERVERS, "--operation Create --operation Describe --resource-pattern-type prefixed", "", NULL},
+    };
+    enum anb_status status = ANB_OK;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules && status == ANB_OK; i++) {
+        char rest[REST_BYTES];
+        int used =
+            snprintf(rest, sizeof rest, "%s --topic %s.%s", rules[i].operations, roster->project, rules[i].first);
+        if (rules[i].second)
+            snprintf(rest + used, sizeof rest - (size_t)used, " --topic %s.%s", roster->project, rules[i].second);
+        status = allow(roster, rules[i].roles, out, rest, err);
+    }
+    return status;
 }
 
 /* Who reads this node's outbox: aggregators fold what sites and they themselves send, sites train on what servers and
@@ -80,17 +79,36 @@ static unsigned readers_of(const struct roster_member *member)
     return readers;
 }
 
-static enum anb_status allow_outbox(const struct roster *roster, const struct roster_member *member, struct buf *out,
-                                    struct anb_error *err)
+/* One call for all outboxes with these readers. */
+static enum anb_status allow_readers(const struct roster *roster, unsigned readers, struct buf *out,
+                                     struct anb_error *err)
 {
-    char topic[REST_BYTES / 2];
-    snprintf(topic, sizeof topic, "out.%s", member->name);
-    enum anb_status status = buf_printf(out, err,
-                                        "acls --add --allow-principal User:%s --operation Describe --operation Write "
-                                        "--operation Delete --topic %s.%s\n",
-                                        member->name, roster->project, topic);
-    if (status != ANB_OK) return status;
-    return allow_topic(roster, readers_of(member), "--operation Describe --operation Read", topic, out, err);
+    struct buf rest;
+    bool any = false;
+    buf_init(&rest, TOPICS_CEILING_BYTES);
+    enum anb_status status = buf_append_text(&rest, "--operation Describe --operation Read", err);
+    for (size_t i = 0; i < roster->n_members && status == ANB_OK; i++) {
+        if (!is_node(roster->members[i], ALL) || readers_of(roster->members[i]) != readers) continue;
+        status = buf_printf(&rest, err, " --topic %s.out.%s", roster->project, roster->members[i]->name);
+        any = true;
+    }
+    if (status == ANB_OK && any) status = allow(roster, readers, out, buf_text(&rest), err);
+    buf_fini(&rest);
+    return status;
+}
+
+static enum anb_status allow_outboxes(const struct roster *roster, struct buf *out, struct anb_error *err)
+{
+    enum anb_status status = ANB_OK;
+    for (size_t i = 0; i < roster->n_members && status == ANB_OK; i++)
+        if (is_node(roster->members[i], ALL))
+            status = buf_printf(out, err,
+                                "acls --add --allow-principal User:%s --operation Describe --operation Write "
+                                "--operation Delete --topic %s.out.%s\n",
+                                roster->members[i]->name, roster->project, roster->members[i]->name);
+    for (unsigned readers = 1; readers <= ALL && status == ANB_OK; readers++)
+        status = allow_readers(roster, readers, out, err);
+    return status;
 }
 
 static enum anb_status deny_revoked(const struct roster *roster, struct buf *out, struct anb_error *err)
@@ -115,7 +133,5 @@ enum anb_status provision_acls(const struct provision *provision, struct buf *ou
     buf_fini(&bootstrap);
     if (status == ANB_OK) status = deny_revoked(roster, out, err);
     if (status == ANB_OK) status = allow_shared(roster, out, err);
-    for (size_t i = 0; i < roster->n_members && status == ANB_OK; i++)
-        if (is_node(roster->members[i], ALL)) status = allow_outbox(roster, roster->members[i], out, err);
-    return status;
+    return status == ANB_OK ? allow_outboxes(roster, out, err) : status;
 }
