@@ -26,7 +26,7 @@ static enum anb_status make_root(struct provision *provision, const char *passph
 {
     char folder[PROVISION_PATH_BYTES], *passphrase = NULL;
     const struct certificate_times times = {provision->now_s - HOUR_S,
-                                            provision->now_s + INT64_C(1) * ROOT_YEARS * YEAR_S};
+                                            provision->now_s + (int64_t)ROOT_YEARS * YEAR_S};
     enum anb_status status = provision_read_passphrase(passphrase_file, &passphrase, err);
     if (status == ANB_OK) status = provision_path(provision->folder, "root", folder, err);
     if (status == ANB_OK) status = file_make_folders(folder, err);
