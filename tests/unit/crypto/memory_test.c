@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "crypto/certificate.h"
 #include "crypto/digest.h"
+#include "crypto/seal.h"
 #include "crypto/sign.h"
 #include "support/test.h"
 
@@ -207,6 +208,34 @@ static void a_certificate_is_made_or_not(void)
     free_things();
 }
 
+static void seal_and_open(void)
+{
+    unsigned char sealed[32 + SEAL_OVERHEAD_BYTES], secret[32] = {7}, out[32] = {0};
+    struct sealer *sealer = sealer_new();
+    if (!sealer) return;
+    enum anb_status status =
+        seal_bytes(sealer, key, slice_of_text("here"), slice_of(secret, sizeof secret), sealed, &test_error);
+    check(status);
+    if (status == ANB_OK) {
+        status = seal_open(sealer, key, slice_of_text("here"), slice_of(sealed, sizeof sealed), out, &test_error);
+        check(status);
+        CHECK(status != ANB_OK || memcmp(out, secret, sizeof out) == 0);
+        CHECK(seal_open(sealer, root_key, slice_of_text("here"), slice_of(sealed, sizeof sealed), out, &test_error) !=
+              ANB_OK);
+        sealed[100] ^= 1;
+        CHECK(seal_open(sealer, key, slice_of_text("here"), slice_of(sealed, sizeof sealed), out, &test_error) !=
+              ANB_OK);
+    }
+    sealer_free(sealer);
+}
+
+static void sealed_bytes_open_right_or_not_at_all(void)
+{
+    make_things();
+    fail_each_allocation(seal_and_open);
+    free_things();
+}
+
 TEST_MAIN("crypto_memory", TEST(a_digest_is_right_or_not_given), TEST(a_bad_signature_never_passes),
           TEST(a_bad_certificate_never_passes), TEST(keys_and_certificates_are_read_and_written_or_not),
-          TEST(a_certificate_is_made_or_not))
+          TEST(a_certificate_is_made_or_not), TEST(sealed_bytes_open_right_or_not_at_all))
