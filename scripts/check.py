@@ -27,6 +27,8 @@ LIBRARIES = {
     "avro": {"common/wire"},
     "librdkafka/": {"common/bus", "services/broker"},
     "archive": {"common/bundle"},
+    "xxhash.h": {"common/stream"},
+    "uv.h": {"services/client"},
     "microhttpd.h": {"services/server"},
     "curl/": {"services/cli"},
     "CUnit/": {"tests/support"},
