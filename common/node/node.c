@@ -100,6 +100,28 @@ static enum anb_status check_outbox(struct node *node, int64_t deadline_ms, stru
     return ANB_OK;
 }
 
+enum anb_status node_open_outbox(struct node *node, int64_t timeout_ms, struct anb_error *err)
+{
+    enum anb_status status = ANB_OK;
+    pthread_mutex_lock(&node->outbox_lock);
+    if (!atomic_load(&node->outbox_is_open)) {
+        status = check_outbox(node, clock_monotonic_ms() + timeout_ms, err);
+        if (status == ANB_OK) atomic_store(&node->outbox_is_open, true);
+    }
+    pthread_mutex_unlock(&node->outbox_lock);
+    return status;
+}
+
+/* The server makes an outbox when it sees the node for the first time; the others need not wait for theirs until they
+ * send. */
+static enum anb_status look_for_outbox(struct node *node, int64_t timeout_ms, struct anb_error *err)
+{
+    bool is_server = node->role == ROLE_SERVER;
+    enum anb_status status = is_server ? node_create_outbox(node, node->name, err) : ANB_OK;
+    if (status == ANB_OK) status = node_open_outbox(node, is_server ? timeout_ms : 0, err);
+    return status == ANB_TIMEOUT && !is_server ? ANB_OK : status;
+}
+
 /* -- reading */
 
 static bool is_own(const struct node *node, const struct head *head)
@@ -235,8 +257,7 @@ static enum anb_status open_steps(struct node *node, const struct node_config *c
     if (status == ANB_OK) status = open_cursors(node, err);
     if (status == ANB_OK) status = catch_up(node, deadline_ms, err);
     if (status == ANB_OK) status = join(node, err);
-    if (status == ANB_OK && node->role == ROLE_SERVER) status = node_create_outbox(node, node->name, err);
-    if (status == ANB_OK) status = check_outbox(node, deadline_ms, err);
+    if (status == ANB_OK) status = look_for_outbox(node, config->timeout_ms, err);
     return status;
 }
 
@@ -255,6 +276,7 @@ static void init_locks(struct node *node)
     condition_init(&node->delivery);
     pthread_mutex_init(&node->lock, NULL);
     pthread_mutex_init(&node->append_lock, NULL);
+    pthread_mutex_init(&node->outbox_lock, NULL);
     pthread_mutex_init(&node->count_lock, NULL);
 }
 
@@ -309,6 +331,7 @@ void node_close(struct node *node, const char *reason)
     free(node->version);
     pthread_mutex_destroy(&node->lock);
     pthread_mutex_destroy(&node->append_lock);
+    pthread_mutex_destroy(&node->outbox_lock);
     pthread_mutex_destroy(&node->count_lock);
     pthread_cond_destroy(&node->changed);
     pthread_cond_destroy(&node->delivery);
@@ -416,7 +439,7 @@ enum anb_status node_find_stream(struct node *node, const struct id *id, struct 
 
 void node_trim(struct node *node)
 {
-    if (node->control_offset == node->trimmed_at) return;
+    if (node->control_offset == node->trimmed_at || !atomic_load(&node->outbox_is_open)) return;
     node->trimmed_at = node->control_offset;
     for (int32_t p = 0; p < node->partitions; p++) {
         int64_t needed = federation_needed_offset(node->federation, node->name, p);

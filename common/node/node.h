@@ -61,6 +61,9 @@ int64_t node_control_offset(const struct node *node);                           
  * thread. */
 enum anb_status node_find_stream(struct node *node, const struct id *id, struct stream_state *copy,
                                  struct anb_error *err);
+/* Whoever sends calls this first: wait until the node's outbox is there and has its partitions. TIMEOUT: not yet;
+ * INVALID: it has another number of partitions than this node is set to. Cheap once it is open; any thread. */
+enum anb_status node_open_outbox(struct node *node, int64_t timeout_ms, struct anb_error *err);
 /* By partition of the node's own outbox: no chunk that is sent from now on will lie before it. Writers raise it. */
 atomic_llong *node_outbox_ends(struct node *node);
 /* All partitions, as a bit set. */

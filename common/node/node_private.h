@@ -41,6 +41,9 @@ struct node {
     struct pulse activity;
     char activity_word[16], activity_job[32];
 
+    pthread_mutex_t outbox_lock; /* one thread looks for the outbox; it guards `trimmed` until that is open */
+    atomic_bool outbox_is_open;
+
     pthread_mutex_t append_lock; /* keeps sequence and log order the same */
     int64_t sequence;
 

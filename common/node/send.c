@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STEP_MS = 50, FINISH_TIMEOUT_MS = 600000, ROOM_WAIT_MS = 20 };
+enum { STEP_MS = 50, OUTBOX_TIMEOUT_MS = 60000, FINISH_TIMEOUT_MS = 600000, ROOM_WAIT_MS = 20 };
 
 struct sending {
     struct node *node;
@@ -179,6 +179,16 @@ static enum anb_status open_writer(struct sending *sending, struct anb_error *er
     return stream_writer_open(&config, &sending->writer, err);
 }
 
+static enum anb_status await_outbox(struct sending *sending, struct anb_error *err)
+{
+    for (int64_t waited_ms = 0;; waited_ms += STEP_MS) {
+        enum anb_status status = node_open_outbox(sending->node, STEP_MS, err);
+        if (status != ANB_TIMEOUT || waited_ms > OUTBOX_TIMEOUT_MS) return status;
+        status = transfer_check_cancel(sending->control, err);
+        if (status != ANB_OK) return status;
+    }
+}
+
 enum anb_status transfer_send(struct node *node, const struct transfer_offer *offer, const struct layout *layout,
                               int fd, int64_t data_offset, struct transfer_control *control, struct id *stream,
                               struct anb_error *err)
@@ -187,7 +197,8 @@ enum anb_status transfer_send(struct node *node, const struct transfer_offer *of
     struct mark marks[STREAM_MAX_PARTITIONS];
     struct anb_error own;
     if (!err) err = &own;
-    enum anb_status status = bus_random_id(node->bus, &sending.stream, err);
+    enum anb_status status = await_outbox(&sending, err);
+    if (status == ANB_OK) status = bus_random_id(node->bus, &sending.stream, err);
     if (status == ANB_OK) status = open_writer(&sending, err);
     if (status == ANB_OK) status = append_opened(&sending, err);
     if (status != ANB_OK) goto out;

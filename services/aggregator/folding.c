@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OUTBOX_TIMEOUT_MS = 2000 };
+
 enum stage { STAGE_LAYOUT, STAGE_OPEN, STAGE_FOLD, STAGE_FLUSH, STAGE_INPUTS, STAGE_CLOSE };
 
 struct folding {
@@ -217,7 +219,8 @@ static enum anb_status open_fold(struct folding *folding, struct anb_error *err)
 
 static enum anb_status open_all(struct folding *folding, struct anb_error *err)
 {
-    enum anb_status status = open_inputs(folding, err);
+    enum anb_status status = node_open_outbox(folding->node, OUTBOX_TIMEOUT_MS, err);
+    if (status == ANB_OK) status = open_inputs(folding, err);
     if (status == ANB_OK) status = open_base(folding, err);
     if (status == ANB_OK) status = bus_random_id(node_bus(folding->node), &folding->stream, err);
     if (status == ANB_OK) status = open_writer(folding, err);
