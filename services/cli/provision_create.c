@@ -25,8 +25,7 @@ static const struct option_entry entries[] = {
 static enum anb_status make_root(struct provision *provision, const char *passphrase_file, struct anb_error *err)
 {
     char folder[PROVISION_PATH_BYTES], *passphrase = NULL;
-    const struct certificate_times times = {provision->now_s - HOUR_S,
-                                            provision->now_s + (int64_t)ROOT_YEARS * YEAR_S};
+    const struct certificate_times times = {provision->now_s - HOUR_S, provision->now_s + (int64_t)ROOT_YEARS * YEAR_S};
     enum anb_status status = provision_read_passphrase(passphrase_file, &passphrase, err);
     if (status == ANB_OK) status = provision_path(provision->folder, "root", folder, err);
     if (status == ANB_OK) status = file_make_folders(folder, err);
