@@ -17,7 +17,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-libs=${ANABRANCH_KAFKA_LIBS:-$here/../../build/kafka/libs}
+libs=${ANABRANCH_KAFKA_LIBS:-${here%/deploy/kafka}/build/kafka/libs}
 heap=${ANABRANCH_KAFKA_HEAP:-512m}
 classes=$libs/classes.jsa # loaded classes, written by the first node that stops: later nodes start in half the time
 cluster_id=YW5hYnJhbmNoLWthZmthMQ # 22 characters of base64, any
@@ -44,7 +44,8 @@ setup() {
     command -v mvn >/dev/null || fail "maven is missing: apt-get install maven"
     echo "kafka.sh: fetching Apache Kafka into $libs" >&2
     rm -f "$libs"/*.jar "$classes"
-    mvn --quiet --batch-mode --file "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$libs" >&2
+    mvn --quiet --batch-mode --file "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$libs" \
+      >"$libs/maven.log" 2>&1 || { cat "$libs/maven.log" >&2 && fail "maven could not fetch Kafka: its words stand above"; }
     touch "$libs/.complete"
   fi
   exec 8>&-
