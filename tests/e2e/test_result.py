@@ -82,10 +82,3 @@ def test_a_stripped_program_is_smaller_than_two_mib(name: str, tmp_path: Path) -
     subprocess.run(["strip", "-o", stripped, BIN / name], check=True)
     assert stripped.stat().st_size < 2 << 20
     print(f"{name}: {stripped.stat().st_size / 1024:.0f} KiB")
-
-
-def test_start_up_times_are_told(start: Start) -> None:
-    federation = start(sites=1)
-    for program in federation.programs.values():
-        assert program.ready["ready_ms"] >= 0
-        print(f"{program.name}: ready after {program.ready['ready_ms']} ms")
