@@ -42,6 +42,7 @@ COMMON = {
     "wire": {"base", "crypto"},
     "bus": {"base"},
     "tensor": {"base", "crypto"},
+    "privacy": {"base", "crypto", "tensor"},
     "bundle": {"base"},
     "job": {"base", "wire", "crypto"},
     "stream": {"base", "wire", "bus", "tensor", "crypto"},
