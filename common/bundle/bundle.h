@@ -7,7 +7,7 @@
 #ifndef ANB_BUNDLE_BUNDLE_H
 #define ANB_BUNDLE_BUNDLE_H
 
-#include "base/buf.h"
+#include "crypto/digest.h"
 
 struct bundle_limits {
     int64_t max_files;
@@ -26,6 +26,15 @@ enum anb_status bundle_unpack(int fd, const struct bundle_limits *limits, const 
 /* Check every member as bundle_unpack would, without writing, and append the content of `member` to `out` (NOT_FOUND
  * when it is not there; `member` NULL: only check). */
 enum anb_status bundle_read(int fd, const struct bundle_limits *limits, const char *member, struct buf *out,
+                            struct anb_error *err);
+/* Sees each file after all of it was read. A status other than OK ends the reading. */
+struct bundle_visitor {
+    enum anb_status (*file)(void *context, const char *path, int64_t bytes, const struct digest *digest,
+                            struct anb_error *err);
+    void *context;
+};
+/* Check every member as bundle_unpack would, without writing, and show each file to `visitor`. */
+enum anb_status bundle_each(int fd, const struct bundle_limits *limits, const struct bundle_visitor *visitor,
                             struct anb_error *err);
 
 #endif

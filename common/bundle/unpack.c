@@ -14,12 +14,20 @@
 
 enum { READ_BYTES = 65536 };
 
-/* Where members go: into a folder (fd), into a buf (the member wanted), or nowhere. */
+/* Where members go: into a folder (fd), into a buf (the member wanted), before a visitor's eyes, or nowhere. */
 struct sink {
     int folder_fd; /* -1: nothing is written */
     const char *wanted;
     struct buf *content;
     bool found;
+    const struct bundle_visitor *visitor; /* NULL: none */
+};
+
+/* Where the bytes of one member go; each part may be missing. */
+struct target {
+    int fd; /* -1: none */
+    struct buf *content;
+    struct digest_context *digest;
 };
 
 struct unpacker {
@@ -85,9 +93,18 @@ static enum anb_status create_file(struct unpacker *unpacker, const char *path, 
     return status;
 }
 
-/* All bytes of the member, into `fd` (-1: none) and `content` (NULL: none). */
-static enum anb_status copy_content(struct unpacker *unpacker, const char *path, int64_t size, int fd,
-                                    struct buf *content)
+static enum anb_status put_part(struct unpacker *unpacker, const struct target *target, struct slice part,
+                                int64_t offset)
+{
+    enum anb_status status = ANB_OK;
+    if (target->digest) digest_update(target->digest, part);
+    if (target->fd >= 0) status = file_write_all(target->fd, part.data, part.size, offset, unpacker->err);
+    if (status == ANB_OK && target->content) status = buf_append(target->content, part, unpacker->err);
+    return status;
+}
+
+static enum anb_status copy_content(struct unpacker *unpacker, const char *path, int64_t size,
+                                    const struct target *target)
 {
     char part[READ_BYTES];
     for (int64_t offset = 0;;) {
@@ -97,24 +114,42 @@ static enum anb_status copy_content(struct unpacker *unpacker, const char *path,
             return anb_fail(unpacker->err, ANB_CORRUPT, "%s: has not the %lld bytes it announces", path,
                             (long long)size);
         if (got == 0) return ANB_OK;
-        enum anb_status status = ANB_OK;
-        if (fd >= 0) status = file_write_all(fd, part, (size_t)got, offset, unpacker->err);
-        if (status == ANB_OK && content) status = buf_append(content, slice_of(part, (size_t)got), unpacker->err);
+        enum anb_status status = put_part(unpacker, target, slice_of(part, (size_t)got), offset);
         if (status != ANB_OK) return status;
         offset += got;
     }
 }
 
+static enum anb_status show(struct unpacker *unpacker, const char *path, int64_t size, struct digest_context *context)
+{
+    const struct bundle_visitor *visitor = unpacker->sink->visitor;
+    struct digest digest;
+    enum anb_status status = digest_finish(context, &digest, unpacker->err);
+    if (status != ANB_OK) return status;
+    return visitor->file(visitor->context, path, size, &digest, unpacker->err);
+}
+
+static enum anb_status take_content(struct unpacker *unpacker, const char *path, int64_t size, struct target *target)
+{
+    struct sink *sink = unpacker->sink;
+    enum anb_status status = ANB_OK;
+    if (sink->visitor && !(target->digest = digest_new()))
+        return anb_fail(unpacker->err, ANB_NO_MEMORY, "no memory for a digest");
+    if (sink->folder_fd >= 0) status = create_file(unpacker, path, &target->fd);
+    if (status == ANB_OK) status = copy_content(unpacker, path, size, target);
+    if (target->fd >= 0 && close(target->fd) != 0 && status == ANB_OK)
+        status = anb_fail_errno(unpacker->err, errno, "cannot write %s", path);
+    if (status == ANB_OK && sink->visitor) status = show(unpacker, path, size, target->digest);
+    digest_free(target->digest);
+    return status;
+}
+
 static enum anb_status take_file(struct unpacker *unpacker, const char *path, int64_t size)
 {
     struct sink *sink = unpacker->sink;
-    int fd = -1;
     bool wanted = sink->wanted && strcmp(sink->wanted, path) == 0;
-    enum anb_status status = ANB_OK;
-    if (sink->folder_fd >= 0) status = create_file(unpacker, path, &fd);
-    if (status == ANB_OK) status = copy_content(unpacker, path, size, fd, wanted ? sink->content : NULL);
-    if (fd >= 0 && close(fd) != 0 && status == ANB_OK)
-        status = anb_fail_errno(unpacker->err, errno, "cannot write %s", path);
+    struct target target = {.fd = -1, .content = wanted ? sink->content : NULL};
+    enum anb_status status = take_content(unpacker, path, size, &target);
     if (status == ANB_OK && wanted) sink->found = true;
     return status;
 }
@@ -190,4 +225,11 @@ enum anb_status bundle_read(int fd, const struct bundle_limits *limits, const ch
         status = anb_fail(err, ANB_NOT_FOUND, "there is no %s in the bundle", member);
     if (status != ANB_OK && out) out->size = before;
     return status;
+}
+
+enum anb_status bundle_each(int fd, const struct bundle_limits *limits, const struct bundle_visitor *visitor,
+                            struct anb_error *err)
+{
+    struct sink sink = {.folder_fd = -1, .visitor = visitor};
+    return take_archive(fd, limits, &sink, err);
 }

@@ -1,8 +1,12 @@
 #include "crypto/digest.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { FILE_PART_BYTES = 65536 };
 
 struct digest_context {
     EVP_MD_CTX *evp;
@@ -56,6 +60,34 @@ enum anb_status digest_of(struct slice bytes, struct digest *out, struct anb_err
     if (EVP_Digest(data, bytes.size, digest.bytes, NULL, EVP_sha256(), NULL) != 1) return no_memory(err);
     *out = digest;
     return ANB_OK;
+}
+
+static enum anb_status digest_part(int fd, int64_t offset, int64_t most, struct digest_context *context, int64_t *read,
+                                   struct anb_error *err)
+{
+    unsigned char part[FILE_PART_BYTES];
+    ssize_t got = pread(fd, part, most < FILE_PART_BYTES ? (size_t)most : FILE_PART_BYTES, (off_t)offset);
+    if (got < 0 && errno == EINTR)
+        got = 0;
+    else if (got < 0)
+        return anb_fail_errno(err, errno, "cannot read a file for its digest");
+    else if (got == 0)
+        return anb_fail(err, ANB_CORRUPT, "a file ends %lld bytes too early", (long long)most);
+    digest_update(context, slice_of(part, (size_t)got));
+    *read = got;
+    return ANB_OK;
+}
+
+enum anb_status digest_of_file(int fd, int64_t offset, int64_t bytes, struct digest *out, struct anb_error *err)
+{
+    struct digest_context *context = digest_new();
+    if (!context) return no_memory(err);
+    enum anb_status status = ANB_OK;
+    for (int64_t done = 0, read = 0; status == ANB_OK && done < bytes; done += read)
+        status = digest_part(fd, offset + done, bytes - done, context, &read, err);
+    if (status == ANB_OK) status = digest_finish(context, out, err);
+    digest_free(context);
+    return status;
 }
 
 bool digest_equal(const struct digest *a, const struct digest *b)

@@ -20,6 +20,9 @@ void digest_free(struct digest_context *context);
 
 enum anb_status digest_of(struct slice bytes, struct digest *out, struct anb_error *err)
     __attribute__((warn_unused_result)); /* NO_MEMORY */
+/* Of `bytes` bytes of the file open at `fd` from `offset` on, read by pread. CORRUPT when there are fewer. */
+enum anb_status digest_of_file(int fd, int64_t offset, int64_t bytes, struct digest *out, struct anb_error *err)
+    __attribute__((warn_unused_result));
 bool digest_equal(const struct digest *a, const struct digest *b);
 const char *digest_text(const struct digest *digest, char text[DIGEST_TEXT_BYTES]);
 
