@@ -73,6 +73,16 @@ static enum anb_status read_name(struct reader *reader, const struct doc *value)
                     doc_line(value), reader->path, (long long)reader->key->most);
 }
 
+static enum anb_status read_scope(struct reader *reader, const struct doc *value)
+{
+    const char **scope = spec_place(reader->key, &reader->box->spec);
+    if (doc_kind(value) == DOC_NULL) return ANB_OK;
+    enum anb_status status = copy_text(reader, value, scope);
+    if (status != ANB_OK || name_is_valid(slice_of_text(*scope))) return status;
+    return anb_fail(reader->err, ANB_INVALID, "%s:%d: %s must be 1..%d of a-z, 0-9 and -, not at the ends",
+                    reader->name, doc_line(value), reader->path, NAME_MAX_BYTES);
+}
+
 static bool path_stays_inside(const char *path)
 {
     if (!*path || *path == '/') return false;
@@ -232,6 +242,7 @@ static enum anb_status read_value(struct reader *reader, const struct doc *value
 {
     switch (reader->key->kind) {
     case KEY_NAME: return read_name(reader, value);
+    case KEY_SCOPE: return read_scope(reader, value);
     case KEY_PATH: return read_path(reader, value);
     case KEY_CHOICE: return read_choice(reader, value);
     case KEY_LAUNCH: return read_launch(reader, value);
@@ -255,6 +266,7 @@ static void set_default(const struct spec_key *key, struct job_spec *spec)
     case KEY_CHOICE: *(const char **)place = key->words[key->fallback]; break;
     case KEY_LAUNCH: *(enum trainer_launch *)place = (enum trainer_launch)key->fallback; break;
     case KEY_NAME:
+    case KEY_SCOPE:
     case KEY_PATH:
     case KEY_SITES:
     case KEY_COMMAND:

@@ -17,6 +17,8 @@
  *       command: [python3, train.py]
  *       launch: job                       job: once for the job; task: once for every task
  *       environment: {NAME: text}
+ *     privacy:
+ *       scope: strict                     of the sites' policies (default: each site's default)
  *     final_evaluation: true              ask the sites to evaluate the last model
  * name, rounds and trainer.command must be given. A specification is constant once made. */
 #ifndef ANB_JOB_SPEC_H
@@ -49,6 +51,7 @@ struct job_spec {
     enum trainer_launch launch;
     struct job_variable *environment;
     size_t n_environment;
+    const char *privacy_scope; /* NULL: each site's default */
     bool final_evaluation;
 };
 

@@ -33,5 +33,7 @@ const struct spec_key spec_keys[] = {
      .sentence = "start it once for the whole job, or once for every task"},
     {"trainer", "environment", KEY_VARIABLES, COUNTED(environment), .most = 64, .absent = "none",
      .sentence = "variables added to its environment"},
+    {"privacy", "scope", KEY_SCOPE, AT(privacy_scope), .absent = "each site's default",
+     .sentence = "name of the scope in the sites' policies whose filters their updates pass"},
 };
 const size_t n_spec_keys = sizeof spec_keys / sizeof *spec_keys;

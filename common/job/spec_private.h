@@ -6,6 +6,7 @@
 
 enum key_kind {
     KEY_NAME,      /* const char *: one line for people */
+    KEY_SCOPE,     /* const char *: a name, or NULL */
     KEY_PATH,      /* const char *: a file below the job folder */
     KEY_CHOICE,    /* const char *: one of `words` */
     KEY_LAUNCH,    /* enum trainer_launch, by its index in `words` */

@@ -27,6 +27,7 @@ static const struct doc *write_key(struct doc *map, const struct spec_key *key, 
     const void *place = spec_place_const(key, spec);
     switch (key->kind) {
     case KEY_NAME:
+    case KEY_SCOPE:
     case KEY_PATH:
     case KEY_CHOICE: return doc_set_text(map, key->name, *(const char *const *)place);
     case KEY_LAUNCH: return doc_set_text(map, key->name, key->words[*(const enum trainer_launch *)place]);
@@ -58,9 +59,9 @@ enum anb_status job_spec_write_json(const struct job_spec *spec, struct buf *out
 static void describe_value(const struct spec_key *key, char text[96])
 {
     static const char *const kinds[] = {
-        [KEY_NAME] = "one line",         [KEY_PATH] = "file",
-        [KEY_BOOL] = "true or false",    [KEY_SITES] = "list of names",
-        [KEY_COMMAND] = "list of texts", [KEY_VARIABLES] = "map of texts",
+        [KEY_NAME] = "one line",          [KEY_SCOPE] = "name",          [KEY_PATH] = "file",
+        [KEY_BOOL] = "true or false",     [KEY_SITES] = "list of names", [KEY_COMMAND] = "list of texts",
+        [KEY_VARIABLES] = "map of texts",
     };
     *text = '\0';
     if (key->kind == KEY_INT32 || key->kind == KEY_INT64)

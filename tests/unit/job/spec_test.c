@@ -245,7 +245,7 @@ static void the_page_has_one_row_for_each_key(void)
     CHECK_STATUS(job_spec_markdown(&page, &test_error), ANB_OK);
     int rows = 0;
     for (const char *c = buf_text(&page); *c; c++) rows += *c == '\n';
-    CHECK_EQUAL(rows, 2 + 13);
+    CHECK_EQUAL(rows, 2 + 14);
     CHECK(strstr(buf_text(&page), "| `sites.minimum` | 1..1000 | the number of names, else 1 |") != NULL);
     CHECK(strstr(buf_text(&page), "| `trainer.launch` | `job`, `task` | job |") != NULL);
     buf_fini(&page);
