@@ -39,6 +39,7 @@ COMMON = {
     "base": set[str](),
     "crypto": {"base"},
     "trust": {"base", "crypto"},
+    "audit": {"base", "crypto"},
     "wire": {"base", "crypto"},
     "bus": {"base"},
     "tensor": {"base", "crypto"},
