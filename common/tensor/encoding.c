@@ -33,26 +33,24 @@ static size_t n_blocks(const struct encoding_run *run)
     return (size_t)(last / ENCODING_BLOCK - run->first / ENCODING_BLOCK + 1);
 }
 
-static size_t bytes_as(const struct encoding_run *run, enum encoding encoding)
+enum encoding encoding_of_run(const struct encoding_run *run)
 {
-    switch (encoding) {
+    bool applies = dtype_is_float(run->dtype);
+    if (run->encoding == ENCODING_INT8)
+        applies = applies && run->n_tensor >= ENCODING_BLOCK;
+    else
+        applies = applies && dtype_bytes(run->dtype) > 2;
+    return applies ? run->encoding : ENCODING_PLAIN;
+}
+
+size_t encoding_run_bytes(const struct encoding_run *run)
+{
+    switch (encoding_of_run(run)) {
     case ENCODING_F16:
     case ENCODING_BF16: return 2 * run->n;
     case ENCODING_INT8: return n_blocks(run) * ENCODING_SCALE_BYTES + run->n;
     default: return dtype_bytes(run->dtype) * run->n;
     }
-}
-
-enum encoding encoding_of_run(const struct encoding_run *run)
-{
-    if (!dtype_is_float(run->dtype)) return ENCODING_PLAIN;
-    bool smaller = bytes_as(run, run->encoding) < bytes_as(run, ENCODING_PLAIN);
-    return smaller ? run->encoding : ENCODING_PLAIN;
-}
-
-size_t encoding_run_bytes(const struct encoding_run *run)
-{
-    return bytes_as(run, encoding_of_run(run));
 }
 
 void encoding_read_begin(struct encoding_reader *reader, const struct encoding_run *run, const unsigned char *bytes)
