@@ -176,7 +176,7 @@ enum anb_status apply_model_stored(struct apply *apply, const struct model_store
                       record->round);
     if (job->stored || job->store_failure)
         return refuse(apply, REFUSAL_REPEATED, ANB_EXISTS, "job %s: its model was stored before", job->id);
-    job->stored = !*record->reason;
+    job->stored = record->stored;
     if (!job->stored && !(job->store_failure = text_copy(job_arena(job), record->reason))) return out_of_memory(apply);
     job->file_digest = record->file_digest;
     job->file_bytes = record->file_bytes;

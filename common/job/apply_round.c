@@ -175,11 +175,17 @@ static bool names_have(const char *const *names, size_t n, const char *name)
     return false;
 }
 
-static const char *exclusion_of(const struct exclusion *excluded, size_t n, const char *site)
+static const struct exclusion *exclusion_of(const struct exclusion *excluded, size_t n, const char *site)
 {
     for (size_t i = 0; i < n; i++)
-        if (strcmp(excluded[i].site, site) == 0) return excluded[i].reason;
+        if (strcmp(excluded[i].site, site) == 0) return &excluded[i];
     return NULL;
+}
+
+/* The sentences stand beside the exclusions, for those who may read them. */
+static const char *reason_at(const char *const *reasons, size_t n, size_t i)
+{
+    return i < n ? reasons[i] : "";
 }
 
 /* Who stays must not be excluded; who goes must not have closed, and needs a reason. */
@@ -232,7 +238,9 @@ static enum anb_status cut_parts(struct apply *apply, struct round_state *round,
         struct part_state *part = &round->parts[i];
         part->counts = names_have(record->participants, record->n_participants, part->site);
         if (part->counts || part->phase == PART_EXCLUDED) continue;
-        status = part_exclude(apply, round, part, exclusion_of(record->excluded, record->n_excluded, part->site));
+        const struct exclusion *one = exclusion_of(record->excluded, record->n_excluded, part->site);
+        status = part_exclude(apply, round, part, one->why,
+                              reason_at(record->reasons, record->n_reasons, (size_t)(one - record->excluded)));
     }
     return status;
 }
@@ -350,7 +358,9 @@ static enum anb_status exclude_the_rest(struct apply *apply, struct round_state 
     for (size_t i = 0; status == ANB_OK && i < round->n_parts; i++) {
         struct part_state *part = &round->parts[i];
         if (part->phase != PART_WAITING && part->phase != PART_OPENED) continue;
-        status = part_exclude(apply, round, part, exclusion_of(record->excluded, record->n_excluded, part->site));
+        const struct exclusion *one = exclusion_of(record->excluded, record->n_excluded, part->site);
+        status = part_exclude(apply, round, part, one->why,
+                              reason_at(record->reasons, record->n_reasons, (size_t)(one - record->excluded)));
     }
     return status;
 }

@@ -1,7 +1,6 @@
 /* Streams: opened, closed, abandoned, and what that means for a site's part or an aggregator's share. */
 #include "job/federation_private.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,12 +26,15 @@ void stream_abandon(struct apply *apply, struct stream_state *stream)
     job_touch(apply, job);
 }
 
-enum anb_status part_exclude(struct apply *apply, struct round_state *round, struct part_state *part,
+enum anb_status part_exclude(struct apply *apply, struct round_state *round, struct part_state *part, enum why why,
                              const char *reason)
 {
+    static const char *const general[] = {"it gave up", "its update does not fit the model",
+                                          "an aggregator cannot use its update", "nothing came in time"};
     struct stream_box *box = stream_find(apply->federation, &part->stream);
     if (part->phase == PART_CLOSED || part->phase == PART_EXCLUDED) return ANB_OK;
-    part->reason = text_copy(round_arena(round), reason);
+    part->why = why;
+    part->reason = text_copy(round_arena(round), *reason ? reason : general[why]);
     if (!part->reason) return out_of_memory(apply);
     if (box) stream_move(&box->state, STREAM_ABANDONED);
     part->stream = (struct id){{0}};
@@ -147,7 +149,7 @@ static enum anb_status open_beginning(struct apply *apply, const struct stream_o
 static enum anb_status exclude_and_refuse(struct apply *apply, struct job_state *job, struct round_state *round,
                                           struct part_state *part, enum refusal refusal, const char *reason)
 {
-    enum anb_status status = part_exclude(apply, round, part, reason);
+    enum anb_status status = part_exclude(apply, round, part, WHY_UNFIT, reason);
     if (status != ANB_OK) return status;
     job_touch(apply, job);
     return refuse(apply, refusal, ANB_INVALID, "job %s round %d: %s: %s", job->id, round->round, part->site, reason);
@@ -177,22 +179,12 @@ static const struct stream_state *base_of(const struct federation *federation, c
     return box ? &box->state : NULL;
 }
 
-static bool weight_is_good(enum task task, double weight)
-{
-    if (task == TASK_EVALUATE && weight == 0) return true;
-    return isfinite(weight) && weight >= WEIGHT_LEAST && weight <= WEIGHT_MOST;
-}
-
 /* What an update must be to count; a site that sends another is excluded from the round. */
 static enum anb_status check_update(struct apply *apply, struct job_state *job, struct round_state *round,
                                     struct part_state *part, const struct stream_opened *record, uint64_t partitions)
 {
     const struct stream_state *base = base_of(apply->federation, round);
     char reason[256];
-    if (!weight_is_good(round->task, record->weight)) {
-        snprintf(reason, sizeof reason, "weight %g is not in %g..%g", record->weight, WEIGHT_LEAST, WEIGHT_MOST);
-        return exclude_and_refuse(apply, job, round, part, REFUSAL_BAD_WEIGHT, reason);
-    }
     if (round->task == TASK_EVALUATE && !is_zero(record))
         return exclude_and_refuse(apply, job, round, part, REFUSAL_BAD_LAYOUT, "sends a model where metrics are asked");
     if (round->task == TASK_EVALUATE) return ANB_OK;
@@ -224,6 +216,7 @@ static enum anb_status open_update(struct apply *apply, struct job_state *job, s
     struct stream_box *former = stream_find(apply->federation, &part->stream);
     if (former) stream_move(&former->state, STREAM_ABANDONED);
     part->stream = record->stream;
+    part->is_heard = !apply->unheard;
     part->weight = record->weight;
     part_move(part, PART_OPENED);
     job_touch(apply, job);
@@ -422,7 +415,7 @@ static enum anb_status give_up(struct apply *apply, const struct stream_abandone
                       part->site, part_machine.states[part->phase]);
     if (part) {
         job_touch(apply, job);
-        return part_exclude(apply, round, part, record->reason);
+        return part_exclude(apply, round, part, WHY_FAILED, record->reason);
     }
     if (share && !share->closed && !round_give_up(round, share->node))
         return add_give_up(apply, job, round, record->reason);
@@ -442,7 +435,8 @@ static enum anb_status void_update(struct apply *apply, struct stream_state *str
         !share_find(round, apply->node->name))
         return refuse(apply, REFUSAL_NOT_A_SHARE, ANB_DENIED, "%s folds no update of %s now", apply->node->name,
                       stream->sender);
-    snprintf(text, sizeof text, "%s cannot use its update: %s", apply->node->name, reason);
+    snprintf(text, sizeof text, "%s cannot use its update%s%s", apply->node->name, *reason ? ": " : "", reason);
+    part->why = WHY_UNUSABLE;
     part->reason = text_copy(round_arena(round), text);
     if (!part->reason) return out_of_memory(apply);
     stream_move(stream, STREAM_ABANDONED);

@@ -85,19 +85,22 @@ static size_t reason_bytes(size_t n_excluded)
     return bytes < REASON_MAX_BYTES ? bytes : REASON_MAX_BYTES;
 }
 
+/* Who is out, in a word for all, and the sentences for those who may read them. */
 static struct exclusion *list_excluded(struct decide *decide, const struct round_state *round, part_test *is_in,
-                                       bool late, const char *late_reason, size_t *n)
+                                       bool late, const char *late_reason, size_t *n, const char ***reasons)
 {
     struct exclusion *excluded = decide_alloc(decide, round->n_parts, sizeof *excluded);
     size_t n_out = 0;
+    *reasons = decide_alloc(decide, round->n_parts, sizeof **reasons);
     for (size_t i = 0; i < round->n_parts; i++) n_out += !is_in(&round->parts[i], late);
     *n = 0;
-    for (size_t i = 0; excluded && i < round->n_parts; i++) {
+    for (size_t i = 0; excluded && *reasons && i < round->n_parts; i++) {
         const struct part_state *part = &round->parts[i];
+        bool was_out = part->phase == PART_EXCLUDED;
         if (is_in(part, late)) continue;
-        const char *reason = part->phase == PART_EXCLUDED ? part->reason : late_reason;
         excluded[*n].site = decide_text(decide, part->site, NAME_MAX_BYTES);
-        excluded[(*n)++].reason = decide_text(decide, reason, reason_bytes(n_out));
+        excluded[*n].why = was_out ? part->why : WHY_LATE;
+        (*reasons)[(*n)++] = decide_text(decide, was_out ? part->reason : late_reason, reason_bytes(n_out));
     }
     return excluded;
 }
@@ -119,7 +122,9 @@ void decide_cut(struct decide *decide, const struct job_state *job, const struct
     cut->round = round->round;
     cut->attempt = round->attempt + 1;
     cut->participants = list_sites(decide, round, stays, late, &cut->n_participants);
-    cut->excluded = list_excluded(decide, round, stays, late, "no update until the deadline", &cut->n_excluded);
+    cut->excluded =
+        list_excluded(decide, round, stays, late, "no update until the deadline", &cut->n_excluded, &cut->reasons);
+    cut->n_reasons = cut->n_excluded;
     cut->shares = decide_shares(decide, round, &cut->n_shares);
     cut->deadline_ms = all_closed ? seconds_after(decide->now_ms, job->spec->deadline_s) : round->deadline_ms;
 }
@@ -139,13 +144,19 @@ static const struct metric *metric_of(const struct part_state *part, const char 
     return NULL;
 }
 
+/* An evaluation may have no weight; one with a weight that is none is left out. */
+static bool counts_in_means(const struct part_state *part)
+{
+    return part->phase == PART_CLOSED && (part->weight == 0 || weight_is_good(part->weight));
+}
+
 /* Over the sites that counted and report it; when none of them has a weight, all weigh the same. */
 static double weighted_mean(const struct round_state *round, const char *name)
 {
     double sum = 0, weights = 0, plain_sum = 0, n = 0;
     for (size_t i = 0; i < round->n_parts; i++) {
         const struct metric *metric = metric_of(&round->parts[i], name);
-        if (round->parts[i].phase != PART_CLOSED || !metric) continue;
+        if (!counts_in_means(&round->parts[i]) || !metric) continue;
         sum += round->parts[i].weight * metric->value;
         weights += round->parts[i].weight;
         plain_sum += metric->value;
@@ -196,10 +207,11 @@ void decide_close(struct decide *decide, const struct job_state *job, const stru
     closed->job = decide_text(decide, job->id, JOB_ID_BYTES);
     closed->round = round->round;
     closed->counted = list_sites(decide, round, has_closed, false, &closed->n_counted);
-    closed->excluded =
-        list_excluded(decide, round, has_closed, false, "no answer until the deadline", &closed->n_excluded);
+    closed->excluded = list_excluded(decide, round, has_closed, false, "no answer until the deadline",
+                                     &closed->n_excluded, &closed->reasons);
+    closed->n_reasons = closed->n_excluded;
     closed->metrics = decide_alloc(decide, PART_MAX_METRICS, sizeof *closed->metrics);
     for (size_t i = 0; closed->metrics && i < round->n_parts; i++)
-        if (round->parts[i].phase == PART_CLOSED) add_means(decide, round, &round->parts[i], closed);
+        if (counts_in_means(&round->parts[i])) add_means(decide, round, &round->parts[i], closed);
     set_model(decide, job, round, closed);
 }

@@ -302,7 +302,8 @@ static enum anb_status hand_over(struct apply *apply, const struct record *recor
 enum anb_status federation_apply(struct federation *federation, const struct record *record, int64_t offset,
                                  int64_t now_ms, struct anb_error *err)
 {
-    struct apply apply = {.federation = federation, .offset = offset, .now_ms = now_ms, .err = err};
+    struct apply apply = {
+        .federation = federation, .offset = offset, .now_ms = now_ms, .unheard = record->unheard, .err = err};
     apply.head = record_head_const(record);
     if (!apply.head)
         return refuse(&apply, REFUSAL_NOT_CONTROL, ANB_INVALID, "a chunk does not belong in the control log");

@@ -51,20 +51,26 @@ struct stream_state {
     struct mark marks[MAX_PARTITIONS]; /* once closed: by partition number; count 0 where not covered */
 };
 
+/* What a node says in confidence (schemas/said.avsc) is known to some readers only: weights, metrics, reasons. No move
+ * of any state depends on it, so that all readers come to the same state; it is shown, averaged and multiplied with. */
+
 struct part_state { /* one site in one round */
     const char *site;
     enum part_phase phase;
     bool counts;      /* in the set that the current attempt folds */
     struct id stream; /* its update: the first one closed, else the last one opened; zero: none */
+    bool is_heard;    /* what it said of its update is known here */
     double weight;
-    const char *reason;     /* why excluded */
+    enum why why;           /* excluded */
+    const char *reason;     /* the same in a sentence; a general one when what was said is not known here */
     struct metric *metrics; /* reported at its close; at most PART_MAX_METRICS are kept */
     size_t n_metrics;
 };
 enum { PART_MAX_METRICS = 64, METRIC_NAME_MAX_BYTES = 64 };
-/* Weights outside of these bounds are refused: sums of products would lose all digits. */
+/* Weights outside of these bounds are not used: sums of products would lose all digits. */
 #define WEIGHT_LEAST 1e-9
 #define WEIGHT_MOST 1e15
+bool weight_is_good(double weight);
 
 struct share_state { /* one aggregator in one round and attempt */
     const char *node;
@@ -141,7 +147,7 @@ void federation_free(struct federation *federation);
 
 /* Fold the record at `offset` of the control log. OK: taken. INVALID: refused, it breaks a rule. DENIED: refused, not
  * the sender's to say. EXISTS: refused, a repeat or too late, as restarts and cuts bring them: harmless. NO_MEMORY: the
- * state is no longer whole, end the process. A bad update (weight, layout) is refused and excludes its site's part;
+ * state is no longer whole, end the process. A bad update (layout) is refused and excludes its site's part;
  * else a refused record leaves no trace but its count. */
 enum anb_status federation_apply(struct federation *federation, const struct record *record, int64_t offset,
                                  int64_t now_ms, struct anb_error *err);
@@ -182,8 +188,7 @@ const struct stream_state *federation_stream(const struct federation *federation
  * until the job has ended. */
 int64_t federation_needed_offset(const struct federation *federation, const char *node, int32_t partition);
 
-/* How many records were refused, by reason word ("wrong-project", "stale-incarnation", "repeated", "stale-epoch",
- * "unknown-job", "unknown-stream", "illegal-move", "bad-weight", "bad-layout", ...). */
+/* How many records were refused, by reason word ("wrong-project", "repeated", "unknown-job", "illegal-move", ...). */
 size_t federation_n_refusals(const struct federation *federation);
 void federation_refusal_at(const struct federation *federation, size_t index, const char **reason, int64_t *count);
 

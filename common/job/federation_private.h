@@ -39,7 +39,6 @@ enum {
     X(NOT_A_SHARE, "not-a-share")                                                                                      \
     X(EXCLUDED, "excluded")                                                                                            \
     X(ILLEGAL_MOVE, "illegal-move")                                                                                    \
-    X(BAD_WEIGHT, "bad-weight")                                                                                        \
     X(BAD_LAYOUT, "bad-layout")                                                                                        \
     X(BAD_STREAM, "bad-stream")                                                                                        \
     X(BAD_MARKS, "bad-marks")                                                                                          \
@@ -90,6 +89,7 @@ struct apply {
     const struct head *head;
     struct node_state *node; /* the sender */
     int64_t offset, now_ms;
+    bool unheard; /* what the record says in confidence is not known here */
     struct anb_error *err;
 };
 
@@ -124,7 +124,7 @@ struct round_state *round_current(const struct job_state *job);
 struct part_state *part_find(const struct round_state *round, const char *site);
 struct share_state *share_find(const struct round_state *round, const char *node);
 /* Exclude with a reason, which is copied; what it had open is abandoned. A closed part stays. */
-enum anb_status part_exclude(struct apply *apply, struct round_state *round, struct part_state *part,
+enum anb_status part_exclude(struct apply *apply, struct round_state *round, struct part_state *part, enum why why,
                              const char *reason);
 struct job_state *job_new(struct federation *federation); /* room for it is made in jobs[] */
 /* The record at hand has changed the job. */

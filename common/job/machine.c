@@ -26,8 +26,8 @@ static const struct machine_move part_moves[] = {
     {PART_OPENED, PART_OPENED, "another stream replaces it (StreamOpened)"},
     {PART_OPENED, PART_CLOSED, "its update counts (StreamClosed)"},
     {PART_OPENED, PART_WAITING, "the stream broke off (StreamAbandoned, NodeUp, NodeDown)"},
-    {PART_WAITING, PART_EXCLUDED, "bad weight or layout, given up, or late"},
-    {PART_OPENED, PART_EXCLUDED, "bad weight or layout, given up, or late"},
+    {PART_WAITING, PART_EXCLUDED, "another layout, given up, refused, or late"},
+    {PART_OPENED, PART_EXCLUDED, "another layout, given up, refused, or late"},
     {PART_CLOSED, PART_EXCLUDED, "an aggregator cannot use the update (StreamAbandoned)"},
 };
 const struct machine part_machine = {"part",     "A site's part in a round", part_states, COUNT(part_states),

@@ -1,6 +1,7 @@
 /* Questions about the state: for the services, and those that folding and deciding share. */
 #include "job/federation_private.h"
 
+#include <math.h>
 #include <string.h>
 
 /* -- for the services */
@@ -66,6 +67,11 @@ const struct stream_state *federation_stream(const struct federation *federation
 {
     const struct stream_box *box = stream_find(federation, id);
     return box ? &box->state : NULL;
+}
+
+bool weight_is_good(double weight)
+{
+    return isfinite(weight) && weight >= WEIGHT_LEAST && weight <= WEIGHT_MOST;
 }
 
 /* -- what may be trimmed */

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "node/node.h"
 #include "node/node_private.h"
+#include "node/voice.h"
 #include "wire/wire.h"
 
 #include <stdlib.h>
@@ -62,14 +63,13 @@ static void delivered(void *context, enum anb_status status, int64_t offset)
     free_pending(pending);
 }
 
-static enum anb_status encode(struct node *node, const struct record *record, struct pending **out,
-                              struct anb_error *err)
+static enum anb_status encode(struct node *node, struct record *record, struct pending **out, struct anb_error *err)
 {
     struct pending *pending = calloc(1, sizeof *pending);
     if (!pending) return anb_fail(err, ANB_NO_MEMORY, "no memory for a record");
     pending->node = node;
     buf_init(&pending->bytes, CONTROL_RECORD_MAX_BYTES);
-    enum anb_status status = wire_encode(record, &pending->bytes, err);
+    enum anb_status status = voice_write(record, &pending->bytes, err);
     if (status == ANB_OK)
         *out = pending;
     else

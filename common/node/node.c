@@ -4,6 +4,7 @@
 #include "base/condition.h"
 #include "base/log.h"
 #include "node/node_private.h"
+#include "node/voice.h"
 #include "stream/chunks.h"
 #include "wire/wire.h"
 
@@ -159,6 +160,7 @@ static void apply_record(struct node *node, const struct bus_message *message)
     if (status == ANB_OK) {
         const struct head *head = record_head_const(&record);
         if (head) note_own(node, &record, head);
+        voice_hear(&node->arena, &record, NULL); /* what cannot be heard is empty */
         status = federation_apply(node->federation, &record, message->offset, bus_now_ms(node->bus), &err);
     } else
         node->n_foreign++;

@@ -152,6 +152,8 @@ enum anb_status wire_decode(struct slice bytes, struct arena *arena, struct reco
     if (status != ANB_OK) return status;
     status = read_and_take(state, datum, arena, &got, err);
     avro_state_unlock();
-    if (status == ANB_OK) *record = got;
-    return status;
+    if (status != ANB_OK) return status;
+    said_forget(&got);
+    *record = got;
+    return ANB_OK;
 }

@@ -4,6 +4,9 @@
 Reads every *.avsc and writes records.h (structs and enums) and records.c (field tables, the schemas' texts and their
 fingerprints) into OUT_FOLDER/wire. The fingerprint is CRC-64-AVRO of the Parsing Canonical Form, as in the section
 "Schema Fingerprints" of the Apache Avro 1.12 specification.
+
+A field `said` (bytes, the last one) carries a Said record; its attribute `says` names what is used of that. The struct
+has those fields, too, and wire_sayings tells how they go into a Said and out of it.
 """
 
 import json
@@ -66,6 +69,8 @@ class Types:
         self.known: dict[str, dict] = {}
         self.header: list[str] = []
         self.tables: list[str] = []
+        self.sayings: list[str] = []
+        self.said: dict = {}
 
     def c_type(self, avro) -> str:
         if isinstance(avro, str) and avro in PRIMITIVES:
@@ -118,6 +123,7 @@ class Types:
         for field in schema["fields"]:
             members.append(self.member(field))
             entries.append(self.entry(name, field))
+        members += self.define_saying(name, schema["fields"][-1])
         doc = f"/* {schema['doc']} */\n" if schema.get("doc") else ""
         self.header.append(f"{doc}struct {name} {{\n" + "".join(members) + "};\n")
         self.tables.append(f"static const struct wire_field fields_of_{name}[] = {{\n" + "".join(entries) + "};")
@@ -125,6 +131,26 @@ class Types:
             f'static const struct wire_type type_{name} = {{WIRE_RECORD, "{schema["name"]}", '
             f"sizeof(struct {name}), fields_of_{name}, {len(schema['fields'])}, NULL}};"
         )
+
+    def define_saying(self, name: str, last: dict) -> list[str]:
+        """The members that a record has only in its Said, and where they go."""
+        members, moves = [], []
+        for said in last.get("says", []):
+            field = next(f for f in self.said["fields"] if f["name"] == said)
+            members.append(self.member(field))
+            is_array = isinstance(field["type"], dict) and field["type"]["type"] == "array"
+            for part in [said, f"n_{said}"] if is_array else [said]:
+                moves.append(
+                    f"{{offsetof(struct {name}, {part}), offsetof(struct said, {part}), "
+                    f"sizeof(((struct said *)0)->{part})}}"
+                )
+        if moves:
+            self.sayings.append(
+                f"    [RECORD_{name.upper()}] = {{offsetof(struct {name}, said), {len(moves)}, {{\n"
+                + "".join(f"        {move},\n" for move in moves)
+                + "    }},\n"
+            )
+        return members
 
     def member(self, field: dict) -> str:
         avro = field["type"]
@@ -171,8 +197,9 @@ def main() -> None:
             f"sizeof({c_name.strip()}), NULL, 0, NULL}};"
         )
     names, rows = [], []
-    for path in sorted(source.glob("*.avsc")):
-        schema = json.loads(path.read_text())
+    schemas = [json.loads(path.read_text()) for path in sorted(source.glob("*.avsc"))]
+    types.said = next(schema for schema in schemas if schema["name"] == "Said")
+    for schema in schemas:
         types.define(schema)
         name, text = schema["name"], canonical(schema)
         names.append(name)
@@ -190,7 +217,9 @@ def main() -> None:
         + kinds
         + "    N_RECORD_KINDS\n};\n\n"
         "/* Any record. Texts, slices and arrays live in the arena it was decoded into, or where its maker put it. */\n"
-        "struct record {\n    enum record_kind kind;\n    union {\n" + union + "    } is;\n};\n\n#endif\n"
+        "struct record {\n    enum record_kind kind;\n"
+        "    bool unheard; /* it says something that is not known here: those fields are empty */\n"
+        "    union {\n" + union + "    } is;\n};\n\n#endif\n"
     )
     (target / "records.c").write_text(
         NOTICE
@@ -198,6 +227,8 @@ def main() -> None:
         + "\n".join(types.tables)
         + "\n\nconst struct wire_schema wire_schemas[N_RECORD_KINDS] = {\n"
         + "".join(rows)
+        + "};\n\nconst struct wire_saying wire_sayings[N_RECORD_KINDS] = {\n"
+        + "".join(types.sayings)
         + "};\n"
     )
 

@@ -7,13 +7,18 @@ const char *record_name(enum record_kind kind)
     return wire_schemas[kind].name;
 }
 
-/* Every record but Chunk begins with its head, so all heads have one place. */
+static bool has_head(const struct record *record)
+{
+    return record->kind != RECORD_CHUNK && record->kind != RECORD_SAID;
+}
+
+/* All heads have one place. */
 struct head *record_head(struct record *record)
 {
-    return record->kind == RECORD_CHUNK ? NULL : &record->is.node_up.head;
+    return has_head(record) ? &record->is.node_up.head : NULL;
 }
 
 const struct head *record_head_const(const struct record *record)
 {
-    return record->kind == RECORD_CHUNK ? NULL : &record->is.node_up.head;
+    return has_head(record) ? &record->is.node_up.head : NULL;
 }

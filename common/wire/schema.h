@@ -45,4 +45,19 @@ struct wire_schema {
 
 extern const struct wire_schema wire_schemas[N_RECORD_KINDS];
 
+/* What a kind of record says in its field `said`: which bytes of its struct go where in a struct said. */
+enum { WIRE_MAX_MOVES = 8 };
+
+struct wire_move {
+    size_t in_record, in_said, size;
+};
+
+struct wire_saying {
+    size_t said_offset; /* of the slice */
+    size_t n_moves;     /* 0: records of this kind say nothing */
+    struct wire_move moves[WIRE_MAX_MOVES];
+};
+
+extern const struct wire_saying wire_sayings[N_RECORD_KINDS];
+
 #endif

@@ -17,15 +17,28 @@ enum { CONTROL_RECORD_MAX_BYTES = 65536 };
  * without symbol, too many array items. */
 enum anb_status wire_encode(const struct record *record, struct buf *out, struct anb_error *err);
 
-/* The record in `bytes`, all of it. Texts, slices and arrays are copied into `arena`. CORRUPT when the bytes are not a
+/* The record in `bytes`, all of it; what it says in confidence is not heard yet (said_decode). Texts, slices and arrays
+ * are copied into `arena`. CORRUPT when the bytes are not a
  * record of a known schema; TOO_LARGE when they need more than the arena has: 1 MiB is enough for any but a Chunk, so
  * that all nodes accept the same records. */
 enum anb_status wire_decode(struct slice bytes, struct arena *arena, struct record *record, struct anb_error *err);
 
 const char *record_name(enum record_kind kind);
-/* The head of a record; NULL for Chunk, which has none. */
+/* The head of a record; NULL for Chunk and Said, which have none. */
 struct head *record_head(struct record *record);
 const struct head *record_head_const(const struct record *record);
+
+/* Some fields of some records stand in the struct, but on the wire only in a Said record, in the bytes of the last
+ * field, `said`. Who writes puts them there, sealed; who may read fills them in; to others they are empty. */
+
+/* The field `said`; NULL for a kind that says nothing. */
+struct slice *record_said(struct record *record);
+/* Append the Said record with what `record` says. As wire_encode. */
+enum anb_status said_encode(const struct record *record, struct buf *out, struct anb_error *err);
+/* Fill in what a Said record has for `record`. As wire_decode. */
+enum anb_status said_decode(struct slice bytes, struct arena *arena, struct record *record, struct anb_error *err);
+/* What it says is empty, and `unheard` tells so: how wire_decode leaves a record. */
+void said_forget(struct record *record);
 
 /* Chunk records by hand, since their payload must not be copied: the header ends where the payload begins. */
 enum { CHUNK_HEADER_MAX_BYTES = 64 };

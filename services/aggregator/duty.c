@@ -41,7 +41,8 @@ static bool copy_inputs(const struct federation *federation, const struct round_
         if (!part->counts) continue;
         const struct stream_state *stream = federation_stream(federation, &part->stream);
         struct duty_input *input = &duty->inputs[duty->n_inputs++];
-        *input = (struct duty_input){arena_text(arena, slice_of_text(part->site)), part->stream, part->weight};
+        *input = (struct duty_input){arena_text(arena, slice_of_text(part->site)), part->stream, part->is_heard,
+                                     part->weight};
         if (!input->site || !stream) return false;
         duty->params_type = stream->params_type;
     }

@@ -9,6 +9,7 @@
 struct duty_input {
     const char *site;
     struct id stream;
+    bool is_heard; /* the weight is known here */
     double weight;
 };
 

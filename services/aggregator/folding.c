@@ -119,6 +119,10 @@ static enum anb_status open_input(struct folding *folding, size_t k, struct anb_
     struct stream_source source;
     enum anb_status status = node_find_stream(folding->node, &input->stream, &stream, err);
     if (status != ANB_OK) return status;
+    if (!input->is_heard)
+        return anb_fail(err, ANB_CORRUPT, "%s does not let this aggregator read the weight of its update", input->site);
+    if (!weight_is_good(input->weight))
+        return anb_fail(err, ANB_CORRUPT, "weight %g is not in %g..%g", input->weight, WEIGHT_LEAST, WEIGHT_MOST);
     if (stream.chunk_bytes != folding->first.chunk_bytes || stream.chunk_count != folding->first.chunk_count ||
         stream.params_type != folding->first.params_type)
         return anb_fail(err, ANB_CORRUPT, "%s sends its update in another way than %s", input->site,

@@ -134,6 +134,7 @@ static enum anb_status append_stored(struct storing *storing, const struct store
                                                 .round = storing->round,
                                                 .file_digest = stored->digest,
                                                 .file_bytes = stored->bytes,
+                                                .stored = !*reason,
                                                 .reason = reason}};
     const struct federation *federation = node_lock(storing->store->node);
     record.is.model_stored.head.epoch = federation_epoch(federation);

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "wire/wire.h"
+#include "node/voice.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -107,7 +107,7 @@ static bool take(struct telemetry_reader *reader, const struct bus_message *mess
     struct anb_error err;
     arena_reset(&reader->arena);
     if (wire_decode(message->value, &reader->arena, &record, NULL) != ANB_OK || record.kind != RECORD_TELEMETRY ||
-        !is_ours(reader, &record.is.telemetry)) {
+        !is_ours(reader, &record.is.telemetry) || voice_hear(&reader->arena, &record, NULL) != ANB_OK) {
         reader->refused++;
         return false;
     }

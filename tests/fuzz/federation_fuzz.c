@@ -73,7 +73,7 @@ static struct exclusion *choose_excluded(struct fuzz *fuzz, size_t *n)
 {
     struct exclusion *excluded = memory(fuzz, 3, sizeof *excluded);
     *n = choose(fuzz, 4);
-    for (size_t i = 0; i < *n; i++) excluded[i] = (struct exclusion){names[4 + choose(fuzz, 4)], "why"};
+    for (size_t i = 0; i < *n; i++) excluded[i] = (struct exclusion){names[4 + choose(fuzz, 4)], choose(fuzz, 4)};
     return excluded;
 }
 
@@ -186,7 +186,8 @@ static void fill(struct fuzz *fuzz, struct record *record)
         break;
     case RECORD_JOB_DELETED: record->is.job_deleted = (struct job_deleted){.job = job}; break;
     case RECORD_MODEL_STORED:
-        record->is.model_stored = (struct model_stored){.job = job, .round = (int32_t)choose(fuzz, 3), .reason = text};
+        record->is.model_stored = (struct model_stored){
+            .job = job, .round = (int32_t)choose(fuzz, 3), .stored = choose(fuzz, 2), .reason = text};
         break;
     case RECORD_NODE_UP: record->is.node_up = (struct node_up){.role = choose(fuzz, 3), .version = "1"}; break;
     case RECORD_NODE_DOWN: record->is.node_down = (struct node_down){.reason = ""}; break;
@@ -214,6 +215,7 @@ static void say_anything(struct fuzz *fuzz)
     fill(fuzz, &record);
     struct head *head = record_head(&record);
     if (!head || record.kind == RECORD_PULSE) return;
+    if (choose(fuzz, 4) == 3) said_forget(&record);
     if (choose(fuzz, 32) == 31) head->sequence = (int64_t)choose(fuzz, 4) - 1;
     if (choose(fuzz, 32) == 31) head->incarnation = (int64_t)choose(fuzz, 4) - 1;
     if (choose(fuzz, 32) == 31) head->epoch = (int64_t)choose(fuzz, 4) - 1;
@@ -263,9 +265,10 @@ static void act_honestly(struct fuzz *fuzz)
     else if (state->phase == JOB_SUBMITTED)
         say_answer(world, name, job, true, "");
     else if (state->phase == JOB_STORING) {
-        struct record stored = {
-            RECORD_MODEL_STORED,
-            .is.model_stored = {.job = job, .round = state->spec->rounds - 1, .reason = choose(fuzz, 2) ? "full" : ""}};
+        struct record stored = {RECORD_MODEL_STORED, .is.model_stored = {.job = job,
+                                                                         .round = state->spec->rounds - 1,
+                                                                         .stored = choose(fuzz, 2),
+                                                                         .reason = "full"}};
         say(world, names[0], &stored);
     } else if (state->phase == JOB_RUNNING && job_round(state)) {
         if (name[0] == 'a' && name[1] == 'g')

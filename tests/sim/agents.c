@@ -56,7 +56,8 @@ static void store(struct node *node, int64_t epoch)
         round = state->spec->rounds - 1;
     }
     node_unlock(node);
-    struct record record = {.kind = RECORD_MODEL_STORED, .is.model_stored = {.job = job, .round = round, .reason = ""}};
+    struct record record = {.kind = RECORD_MODEL_STORED,
+                            .is.model_stored = {.job = job, .round = round, .stored = true, .reason = ""}};
     record.is.model_stored.head.epoch = epoch;
     if (*job) node_append(node, &record, false, NULL);
 }

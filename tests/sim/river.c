@@ -62,8 +62,9 @@ static bool must_store(const struct federation *federation)
 
 static void store(struct actor *actor, int64_t epoch)
 {
-    struct record record = {.kind = RECORD_MODEL_STORED,
-                            .is.model_stored = {.job = job_id, .round = actor->river->config.rounds - 1, .reason = ""}};
+    struct record record = {
+        .kind = RECORD_MODEL_STORED,
+        .is.model_stored = {.job = job_id, .round = actor->river->config.rounds - 1, .stored = true, .reason = ""}};
     record.is.model_stored.head.epoch = epoch;
     node_append(actor->node, &record, false, NULL);
 }

@@ -148,14 +148,26 @@ static void fold_share(struct sim *sim, struct sim_node *node, const struct roun
     if (!is_busy(sim, node, 1000)) say_closed(sim, node, federation_stream(node->federation, &share->stream), round);
 }
 
+static void refuse_update(struct sim *sim, struct sim_node *node, const struct round_state *round,
+                          const struct part_state *part, const char *reason)
+{
+    struct record record = {
+        RECORD_STREAM_ABANDONED,
+        .is.stream_abandoned = {.stream = part->stream, .job = SIM_JOB, .round = round->round, .reason = reason}};
+    if (!id_is_zero(&part->stream)) sim_say(sim, node, &record);
+}
+
 /* A damaged update: seldom, or every federation would end without its quorum. */
 static void blame(struct sim *sim, struct sim_node *node, const struct round_state *round)
 {
-    const struct part_state *part = &round->parts[sim_draw(sim, round->n_parts)];
-    struct record record = {
-        RECORD_STREAM_ABANDONED,
-        .is.stream_abandoned = {.stream = part->stream, .job = SIM_JOB, .round = round->round, .reason = "damaged"}};
-    if (!id_is_zero(&part->stream)) sim_say(sim, node, &record);
+    refuse_update(sim, node, round, &round->parts[sim_draw(sim, round->n_parts)], "damaged");
+}
+
+static const struct part_state *part_without_weight(const struct round_state *round)
+{
+    for (size_t i = 0; round->task == TASK_TRAIN && i < round->n_parts; i++)
+        if (!id_is_zero(&round->parts[i].stream) && !weight_is_good(round->parts[i].weight)) return &round->parts[i];
+    return NULL;
 }
 
 static void act_as_aggregator(struct sim *sim, struct sim_node *node)
@@ -166,6 +178,7 @@ static void act_as_aggregator(struct sim *sim, struct sim_node *node)
         if (strcmp(share->node, node->name) != 0 || share->closed) continue;
         if (!sim->calm && sim_chance(sim, 2)) return say_give_up(sim, node, round);
         if (!sim->calm && sim_chance(sim, 2)) return blame(sim, node, round);
+        if (part_without_weight(round)) return refuse_update(sim, node, round, part_without_weight(round), "weight");
         fold_share(sim, node, round, share);
     }
 }
@@ -204,7 +217,9 @@ static void store_model(struct sim *sim, struct sim_node *node, const struct job
     struct record record = {RECORD_MODEL_STORED, .is.model_stored = {.head.epoch = federation_epoch(node->federation),
                                                                      .job = SIM_JOB,
                                                                      .round = job->spec->rounds - 1,
-                                                                     .reason = sim_chance(sim, 50) ? "disk full" : ""}};
+                                                                     .stored = !sim_chance(sim, 50),
+                                                                     .reason = ""}};
+    if (!record.is.model_stored.stored) record.is.model_stored.reason = "disk full";
     sim_say(sim, node, &record);
 }
 

@@ -34,17 +34,26 @@ void sim_fail(struct sim *sim, const char *format, ...)
 
 /* -- the list */
 
-static struct record *through_the_wire(struct sim *sim, const struct record *record)
+/* Once as a reader has it who hears what is said in it, once as all others have it. */
+static void through_the_wire(struct sim *sim, struct record *record, struct sim_letter *letter)
 {
-    struct buf bytes;
+    struct buf bytes, said;
     struct anb_error err = {0};
-    struct record *copy = arena_alloc(&sim->arena, sizeof *copy);
+    struct record *copies = arena_alloc_array(&sim->arena, 2, sizeof *copies);
     buf_init(&bytes, CONTROL_RECORD_MAX_BYTES);
-    enum anb_status status = wire_encode(record, &bytes, &err);
-    if (status == ANB_OK) status = wire_decode(buf_slice(&bytes), &sim->arena, copy, &err);
+    buf_init(&said, CONTROL_RECORD_MAX_BYTES);
+    bool says = record_said(record) != NULL;
+    enum anb_status status = says ? said_encode(record, &said, &err) : ANB_OK;
+    if (says) *record_said(record) = buf_slice(&said);
+    if (status == ANB_OK) status = wire_encode(record, &bytes, &err);
+    if (status == ANB_OK) status = wire_decode(buf_slice(&bytes), &sim->arena, &copies[0], &err);
+    copies[1] = copies[0];
+    if (status == ANB_OK && says) status = said_decode(*record_said(&copies[0]), &sim->arena, &copies[0], &err);
     if (status != ANB_OK) sim_fail(sim, "%s cannot travel: %s", record_name(record->kind), err.text);
     buf_fini(&bytes);
-    return copy;
+    buf_fini(&said);
+    letter->record = &copies[0];
+    letter->unheard = &copies[1];
 }
 
 void sim_say(struct sim *sim, struct sim_node *node, struct record *record)
@@ -57,7 +66,8 @@ void sim_say(struct sim *sim, struct sim_node *node, struct record *record)
     head->incarnation = node->incarnation;
     head->sequence = ++node->sequence;
     head->time_ms = sim->now_ms;
-    struct sim_letter letter = {.record = through_the_wire(sim, record), .incarnation = node->incarnation};
+    struct sim_letter letter = {.incarnation = node->incarnation};
+    through_the_wire(sim, record, &letter);
     letter.due_ms = sim->now_ms + (int64_t)sim_draw(sim, sim->calm ? 100 : 400);
     if (!sim->calm && sim_chance(sim, 5 * (int)sim->trouble)) letter.due_ms += (int64_t)sim_draw(sim, 8000);
     if (letter.due_ms < before) letter.due_ms = before;
@@ -67,17 +77,20 @@ void sim_say(struct sim *sim, struct sim_node *node, struct record *record)
     node->n_in_flight++;
 }
 
-static void append(struct sim *sim, struct record *record)
+static void append(struct sim *sim, const struct sim_letter *letter)
 {
     if (sim->n_entries == sim->entries_capacity) {
         sim->entries_capacity = sim->entries_capacity ? 2 * sim->entries_capacity : 1024;
         sim->entries = realloc(sim->entries, sim->entries_capacity * sizeof *sim->entries);
         if (!sim->entries) abort();
     }
-    sim->entries[sim->n_entries++] = (struct sim_entry){record, 0};
+    struct sim_entry *entry = &sim->entries[sim->n_entries++];
+    *entry = (struct sim_entry){.record = letter->record, .unheard = letter->unheard};
     sim_observe(sim, sim->n_entries - 1);
-    if (sim->n_entries % FINGERPRINT_EVERY == 0)
-        sim->entries[sim->n_entries - 1].fingerprint = sim_fingerprint(sim->observer);
+    if (sim->n_entries % FINGERPRINT_EVERY != 0) return;
+    entry->has_fingerprints = true;
+    entry->moves = sim_moves(sim->observer);
+    entry->words = sim_words(sim->observer);
 }
 
 static void deliver(struct sim *sim, struct sim_node *node)
@@ -87,8 +100,8 @@ static void deliver(struct sim *sim, struct sim_node *node)
         struct sim_letter *letter = &node->letters[n++];
         if (letter->lost && letter->incarnation == node->incarnation) node->n_in_flight--;
         if (letter->lost) continue;
-        append(sim, letter->record);
-        if (letter->twice) append(sim, letter->record);
+        append(sim, letter);
+        if (letter->twice) append(sim, letter);
     }
     node->n_letters -= n;
     memmove(node->letters, node->letters + n, node->n_letters * sizeof *node->letters);
@@ -99,7 +112,9 @@ static void read_one(struct sim *sim, struct sim_node *node)
     const struct sim_entry *entry = &sim->entries[node->position];
     const struct head *head = record_head_const(entry->record);
     struct anb_error err;
-    if (federation_apply(node->federation, entry->record, (int64_t)node->position, sim->now_ms, &err) == ANB_NO_MEMORY)
+    bool hears = !node->deaf || strcmp(head->node, node->name) == 0;
+    const struct record *record = hears ? entry->record : entry->unheard;
+    if (federation_apply(node->federation, record, (int64_t)node->position, sim->now_ms, &err) == ANB_NO_MEMORY)
         sim_fail(sim, "no memory");
     node->position++;
     if (strcmp(head->node, node->name) == 0 && head->incarnation == node->incarnation &&
@@ -107,8 +122,11 @@ static void read_one(struct sim *sim, struct sim_node *node)
         node->sequence_back = head->sequence;
         node->n_in_flight--;
     }
-    if (entry->fingerprint && entry->fingerprint != sim_fingerprint(node->federation))
+    if (!entry->has_fingerprints) return;
+    if (entry->moves != sim_moves(node->federation))
         sim_fail(sim, "%s sees another state than the observer after record %zu", node->name, node->position - 1);
+    if (!node->deaf && entry->words != sim_words(node->federation))
+        sim_fail(sim, "%s hears other words than the observer after record %zu", node->name, node->position - 1);
 }
 
 /* -- nodes come and go */
@@ -173,6 +191,7 @@ static void add_nodes(struct sim *sim, enum role role, size_t n, const char *pre
         struct sim_node *node = &sim->nodes[sim->n_nodes++];
         node->role = role;
         node->bad = role == ROLE_CLIENT && sim_chance(sim, 50);
+        node->deaf = role == ROLE_CLIENT || (role == ROLE_SERVER && sim_chance(sim, 200));
         snprintf(node->name, sizeof node->name, "%s%02zu", prefix, i);
     }
 }

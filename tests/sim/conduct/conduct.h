@@ -12,7 +12,7 @@ enum { SIM_PARTITIONS = 4, SIM_MAX_NODES = 56, SIM_JOB_SPEC_BYTES = 2048, TICK_M
 #define SIM_JOB "00000000000000ab"
 
 struct sim_letter { /* a record on its way to the list */
-    struct record *record;
+    struct record *record, *unheard;
     int64_t due_ms;
     bool lost, twice;
     int64_t incarnation; /* of the sender, when sent */
@@ -30,12 +30,14 @@ struct sim_node {
     int64_t asleep_until_ms, revive_ms, next_pulse_ms, busy_until_ms;
     struct sim_letter letters[SIM_MAX_LETTERS];
     size_t n_letters;
-    bool bad; /* a site whose updates have a bad weight or layout now and then */
+    bool bad;  /* a site whose updates have a weight that cannot be used, or another layout, now and then */
+    bool deaf; /* it hears nobody but itself: every site, and a server that no one lets hear */
 };
 
 struct sim_entry {
-    struct record *record;
-    uint64_t fingerprint; /* of the observer's state after it; 0: not taken */
+    struct record *record, *unheard; /* as who hears reads it, and as all others do */
+    bool has_fingerprints;           /* of the observer's state after it */
+    uint64_t moves, words;           /* of what all know; of what is said in confidence */
 };
 
 struct sim {
@@ -74,6 +76,9 @@ void sim_act(struct sim *sim, struct sim_node *node); /* one turn of a node, by 
 /* The digest that partition `p` of the model of the round must have: of the updates that count. */
 void sim_fold_digest(const struct round_state *round, int32_t p, struct digest *out);
 void sim_observe(struct sim *sim, size_t index);
-uint64_t sim_fingerprint(const struct federation *federation);
+/* Numbers for the whole of what the log says: what moves, which all must see the same, and the words of those who hear.
+ */
+uint64_t sim_moves(const struct federation *federation);
+uint64_t sim_words(const struct federation *federation);
 
 #endif

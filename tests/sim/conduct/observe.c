@@ -17,7 +17,7 @@ void sim_fold_digest(const struct round_state *round, int32_t p, struct digest *
     if (digest_of(slice_of(ids, n * sizeof *ids), out, NULL) != ANB_OK) abort();
 }
 
-/* -- a number for the whole of what the log says; what depends on a process's clock is left out */
+/* -- numbers for the whole of what the log says; what depends on a process's clock is left out */
 
 static void mix(uint64_t *sum, const void *bytes, size_t size)
 {
@@ -51,8 +51,7 @@ static void mix_round(uint64_t *sum, const struct federation *federation, const 
     for (size_t i = 0; i < round->n_parts; i++) {
         const struct part_state *part = &round->parts[i];
         mix(sum, part->site, strlen(part->site));
-        mix_number(sum, (int64_t)part->phase * 2 + part->counts);
-        mix(sum, part->reason, strlen(part->reason));
+        mix_number(sum, (int64_t)part->phase * 32 + (int64_t)part->why * 2 + part->counts);
         mix_stream(sum, federation, &part->stream);
     }
     for (size_t i = 0; i < round->n_shares; i++) {
@@ -62,7 +61,7 @@ static void mix_round(uint64_t *sum, const struct federation *federation, const 
     }
 }
 
-uint64_t sim_fingerprint(const struct federation *federation)
+uint64_t sim_moves(const struct federation *federation)
 {
     uint64_t sum = 0xcbf29ce484222325u;
     mix_number(&sum, federation_epoch(federation));
@@ -72,13 +71,35 @@ uint64_t sim_fingerprint(const struct federation *federation)
         mix_number(&sum, node->incarnation * 1000003 + node->sequence * 2 + node->up);
     }
     const struct job_state *job = federation_job(federation, SIM_JOB);
-    if (!job) return sum | 1;
+    if (!job) return sum;
     mix_number(&sum, (int64_t)job->phase * 8 + (int64_t)job->outcome * 2 + job->stored);
-    mix(&sum, job->reason, strlen(job->reason));
+    mix_number(&sum, job->store_failure != NULL);
     mix_number(&sum, (int64_t)job->n_answers * 1000 + (int64_t)job->n_sites);
     mix_number(&sum, job->revision);
     if (job_round(job)) mix_round(&sum, federation, job_round(job));
-    return sum | 1;
+    return sum;
+}
+
+static void mix_text(uint64_t *sum, const char *text)
+{
+    mix(sum, text, strlen(text) + 1);
+}
+
+uint64_t sim_words(const struct federation *federation)
+{
+    uint64_t sum = 0xcbf29ce484222325u;
+    const struct job_state *job = federation_job(federation, SIM_JOB);
+    const struct round_state *round = job ? job_round(job) : NULL;
+    if (job) mix_text(&sum, job->reason);
+    for (size_t i = 0; job && i < job->n_answers; i++) mix_text(&sum, job->answers[i].reason);
+    for (size_t i = 0; round && i < round->n_parts; i++) {
+        const struct part_state *part = &round->parts[i];
+        mix(&sum, &part->weight, sizeof part->weight);
+        mix_text(&sum, part->reason);
+        for (size_t m = 0; m < part->n_metrics; m++) mix(&sum, &part->metrics[m].value, sizeof(double));
+    }
+    for (size_t m = 0; round && m < round->n_metrics; m++) mix(&sum, &round->metrics[m].value, sizeof(double));
+    return sum;
 }
 
 /* -- what must hold at each record that is taken */
@@ -120,6 +141,10 @@ static void check_round_closed(struct sim *sim, const struct round_closed *recor
             sim_fail(sim, "round %d: %s counted twice", record->round, record->counted[i]);
     if (round->task == TASK_TRAIN && record->n_counted < (size_t)round->quorum)
         sim_fail(sim, "round %d was closed without its quorum", record->round);
+    for (size_t i = 0; round->task == TASK_TRAIN && i < round->n_parts; i++)
+        if (round->parts[i].counts && !weight_is_good(round->parts[i].weight))
+            sim_fail(sim, "round %d: %s counts with weight %g", round->round, round->parts[i].site,
+                     round->parts[i].weight);
     for (size_t i = 0; round->task == TASK_TRAIN && i < round->n_shares; i++) check_fold(sim, round, &round->shares[i]);
 }
 

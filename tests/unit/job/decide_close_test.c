@@ -33,7 +33,8 @@ static void a_job_of_two_rounds_runs_to_its_end(void)
     REQUIRE(only(&w, RECORD_ROUND_CLOSED) != NULL);
     CHECK_EQUAL(the_job(&w)->phase, JOB_STORING);
     CHECK_EQUAL(lead(&w), 0);
-    struct record stored = {RECORD_MODEL_STORED, .is.model_stored = {.job = WORLD_JOB, .round = 1, .reason = ""}};
+    struct record stored = {RECORD_MODEL_STORED,
+                            .is.model_stored = {.job = WORLD_JOB, .round = 1, .stored = true, .reason = ""}};
     CHECK_STATUS(say(&w, "server-1", &stored), ANB_OK);
     CHECK_EQUAL(lead(&w), 1);
     CHECK_EQUAL(the_job(&w)->phase, JOB_ENDED);

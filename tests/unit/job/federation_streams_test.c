@@ -1,6 +1,7 @@
 /* Streams: what may be opened, closed, abandoned, and what it does to parts and shares. */
 #include "support/federation.h"
 #include "support/test.h"
+#include "wire/wire.h"
 
 #include <math.h>
 #include <string.h>
@@ -79,19 +80,50 @@ static void purposes_that_no_round_asks_for_are_refused(void)
     world_fini(&w);
 }
 
-static void bad_weights_exclude_the_site_with_the_reason(void)
+/* Not every reader knows the weight, so it moves nothing: an aggregator refuses the update. */
+static void weights_that_cannot_be_used_move_nothing(void)
 {
     static const double bad[] = {0, -1, NAN, INFINITY, 1e300, 1e-300};
+    CHECK(weight_is_good(1) && weight_is_good(WEIGHT_LEAST) && weight_is_good(WEIGHT_MOST));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct world w;
         world_run(&w, 1, false);
+        CHECK(!weight_is_good(bad[i]));
         struct stream_opened opened = world_update(&w, WORLD_JOB, bad[i]);
-        CHECK_REFUSED(&w, say_open(&w, "a", &opened), ANB_INVALID, "bad-weight");
-        CHECK_EQUAL(part_of(&w, "a")->phase, PART_EXCLUDED);
-        CHECK(strncmp(part_of(&w, "a")->reason, "weight ", 7) == 0);
-        CHECK(!federation_stream(w.federation, &opened.stream));
+        CHECK_STATUS(say_open(&w, "a", &opened), ANB_OK);
+        CHECK_EQUAL(part_of(&w, "a")->phase, PART_OPENED);
+        CHECK(part_of(&w, "a")->is_heard);
         world_fini(&w);
     }
+}
+
+static enum anb_status say_unheard(struct world *w, const char *node, struct record *record)
+{
+    said_forget(record);
+    return say(w, node, record);
+}
+
+static void who_cannot_hear_sees_the_same_moves_and_a_general_reason(void)
+{
+    struct world w;
+    world_run(&w, 1, false);
+    struct record opened = {RECORD_STREAM_OPENED, .is.stream_opened = world_update(&w, WORLD_JOB, 4)};
+    CHECK_STATUS(say_unheard(&w, "a", &opened), ANB_OK);
+    CHECK_EQUAL(part_of(&w, "a")->phase, PART_OPENED);
+    CHECK(!part_of(&w, "a")->is_heard);
+    CHECK_EQUAL(part_of(&w, "a")->weight, 0);
+    struct record gives_up = {RECORD_STREAM_ABANDONED,
+                              .is.stream_abandoned = {.job = WORLD_JOB, .gives_up = true, .reason = "disk of b full"}};
+    CHECK_STATUS(say_unheard(&w, "b", &gives_up), ANB_OK);
+    CHECK_EQUAL(part_of(&w, "b")->why, WHY_FAILED);
+    CHECK_TEXT(part_of(&w, "b")->reason, "it gave up");
+    struct record refused = {
+        RECORD_STREAM_ABANDONED,
+        .is.stream_abandoned = {.stream = opened.is.stream_opened.stream, .job = WORLD_JOB, .reason = "chunk 3"}};
+    CHECK_STATUS(say_unheard(&w, "agg-1", &refused), ANB_OK);
+    CHECK_EQUAL(part_of(&w, "a")->why, WHY_UNUSABLE);
+    CHECK_TEXT(part_of(&w, "a")->reason, "agg-1 cannot use its update");
+    world_fini(&w);
 }
 
 static void another_layout_excludes_the_site_and_names_both_digests(void)
@@ -133,7 +165,8 @@ static void an_excluded_site_opens_nothing_more_in_the_round(void)
 {
     struct world w;
     world_run(&w, 1, false);
-    struct stream_opened opened = world_update(&w, WORLD_JOB, 0);
+    struct stream_opened opened = world_update(&w, WORLD_JOB, 1);
+    opened.n_partitions = 3;
     say_open(&w, "a", &opened);
     opened = world_update(&w, WORLD_JOB, 1);
     CHECK_REFUSED(&w, say_open(&w, "a", &opened), ANB_EXISTS, "excluded");
@@ -459,7 +492,8 @@ static void what_must_stay_in_an_outbox_is_the_first_offset_that_a_job_needs(voi
 TEST_MAIN("federation streams", TEST(a_stream_without_an_id_or_with_impossible_sizes_is_refused),
           TEST(partitions_outside_or_twice_and_offsets_that_cannot_be_are_refused),
           TEST(a_stream_of_another_round_or_of_no_job_is_refused), TEST(an_update_of_one_who_takes_no_part_is_refused),
-          TEST(purposes_that_no_round_asks_for_are_refused), TEST(bad_weights_exclude_the_site_with_the_reason),
+          TEST(purposes_that_no_round_asks_for_are_refused), TEST(weights_that_cannot_be_used_move_nothing),
+          TEST(who_cannot_hear_sees_the_same_moves_and_a_general_reason),
           TEST(another_layout_excludes_the_site_and_names_both_digests),
           TEST(another_chunk_size_than_the_models_excludes_the_site),
           TEST(an_update_that_leaves_partitions_out_excludes_the_site),

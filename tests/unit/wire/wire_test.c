@@ -167,17 +167,17 @@ static void arrays_in_blocks_of_any_form_are_read(void)
 /* Two empty texts take 2 bytes in a record and 48 in memory: nothing takes more for its size. */
 static void any_control_record_fits_into_1_mib(void)
 {
-    static struct exclusion excluded[WIRE_MAX_ITEMS + 1];
+    static struct note reported[WIRE_MAX_ITEMS + 1];
     begin(1 << 20);
-    struct record record = make(RECORD_ROUND_CUT, 1), got;
-    for (size_t i = 0; i <= WIRE_MAX_ITEMS; i++) excluded[i] = (struct exclusion){"", ""};
-    record.is.round_cut.n_participants = record.is.round_cut.n_shares = 0;
-    record.is.round_cut.excluded = excluded;
-    record.is.round_cut.n_excluded = WIRE_MAX_ITEMS;
+    struct record record = make(RECORD_SAID, 1), got;
+    for (size_t i = 0; i <= WIRE_MAX_ITEMS; i++) reported[i] = (struct note){"", ""};
+    record.is.said.n_metrics = record.is.said.n_reasons = 0;
+    record.is.said.reported = reported;
+    record.is.said.n_reported = WIRE_MAX_ITEMS;
     CHECK_STATUS(wire_encode(&record, &out, &test_error), ANB_OK);
     CHECK_STATUS(wire_decode(buf_slice(&out), &readers, &got, &test_error), ANB_OK);
     CHECK(records_equal(&record, &got));
-    record.is.round_cut.n_excluded++;
+    record.is.said.n_reported++;
     CHECK_STATUS(wire_encode(&record, &out, &test_error), ANB_INVALID);
     CHECK(strstr(test_error.text, "more than 16384 array items") || strstr(test_error.text, "not within"));
     end();
@@ -336,13 +336,13 @@ static void flipped_bits_never_crash_nor_pass_the_ceiling(void)
     }
 }
 
-static void heads_are_found_in_every_kind_but_chunk(void)
+static void heads_are_found_in_every_kind_but_chunk_and_said(void)
 {
     begin(ARENA_BYTES);
     for (int kind = 0; kind < N_RECORD_KINDS; kind++) {
         struct record record = make((enum record_kind)kind, 3);
         struct head *head = record_head(&record);
-        CHECK_EQUAL(head == NULL, kind == RECORD_CHUNK);
+        CHECK_EQUAL(head == NULL, kind == RECORD_CHUNK || kind == RECORD_SAID);
         CHECK(record_head_const(&record) == head);
         CHECK(!head || ((void *)head == (void *)&record.is && head->project != NULL));
     }
@@ -393,5 +393,5 @@ TEST_MAIN("wire", TEST(bytes_without_a_header_are_refused), TEST(unknown_fingerp
           TEST(record_beyond_the_bufs_ceiling_is_not_encoded), TEST(record_that_needs_more_than_the_arena_is_too_large),
           TEST(every_smaller_arena_is_too_small_and_never_passed), TEST(every_kind_comes_back_as_it_was),
           TEST(records_are_appended_behind_each_other), TEST(every_truncation_of_every_kind_is_refused),
-          TEST(flipped_bits_never_crash_nor_pass_the_ceiling), TEST(heads_are_found_in_every_kind_but_chunk),
+          TEST(flipped_bits_never_crash_nor_pass_the_ceiling), TEST(heads_are_found_in_every_kind_but_chunk_and_said),
           TEST(threads_may_encode_and_decode_at_once))
