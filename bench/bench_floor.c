@@ -133,7 +133,7 @@ static enum anb_status consume(struct bus *bus, char **topics, int n_topics, int
 {
     struct intake intakes[MAX_TOPICS] = {{0}};
     struct bus_reader *reader = NULL;
-    enum anb_status status = bus_reader_open(bus, BUS_BULK, &reader, err);
+    enum anb_status status = bus_reader_open(bus, n_topics > 1 ? BUS_MANY : BUS_BULK, &reader, err);
     for (int t = 0; status == ANB_OK && t < n_topics; t++) {
         intakes[t].topic = topics[t];
         status = open_intake(bus, reader, &intakes[t], err);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -48,6 +49,13 @@ def cpu_s(pid: int) -> float:
     """Processor time of a process so far, its waited-for children not counted."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def say_missed(missed: list[str]) -> int:
+    """Says each target that was missed, in a sentence; the exit status."""
+    for sentence in missed:
+        print(f"missed: {sentence}", file=sys.stderr)
+    return 1 if missed else 0
 
 
 class Sampler:

@@ -4,7 +4,7 @@
 bench_main() {
     local name=${1:-}
     case $name in
-    exchange | latency | start)
+    exchange | latency | memory | start)
         setup_build && install_python && install_kafka
         build release programs bench_floor example_exchange
         # broker and federation are those of the tests
@@ -15,6 +15,6 @@ bench_main() {
         build release bench_fold
         supervise build/release/bench/bench_fold "${@:2}"
         ;;
-    *) die "unknown benchmark '$name'; there are: exchange, latency, start, fold" ;;
+    *) die "unknown benchmark '$name'; there are: exchange, latency, memory, start, fold" ;;
     esac
 }

@@ -53,9 +53,11 @@ enum anb_status bus_append_and_wait(struct bus *bus, const char *topic, int32_t 
 
 /* -- read */
 
-/* PROMPT: small records at once (control, pulse, telemetry, small models). BULK: large records, memory kept flat; its
- * cursors prefetch one record each. */
-enum bus_profile { BUS_PROMPT, BUS_BULK };
+/* PROMPT: small records at once (control, pulse, telemetry, small models). The others are for large records and keep
+ * memory flat; their cursors prefetch one record each. BULK: one object; an answer of the broker brings a record of
+ * several partitions, which suits long lines. MANY: many objects in step; an answer brings one record, so that a record
+ * that waits for its turn keeps no other one in memory. */
+enum bus_profile { BUS_PROMPT, BUS_BULK, BUS_MANY, BUS_PROFILES };
 
 struct bus_message {
     int64_t offset;

@@ -1,5 +1,5 @@
 /* Prompt cursors stay open after use: they follow the outbox, so the next small stream needs no seek and no new fetch.
- * Bulk cursors are closed: an open one would prefetch what nobody may want. */
+ * The others are closed: an open one would prefetch what nobody may want. */
 #include "stream/inbox.h"
 
 #include <stdlib.h>
@@ -18,15 +18,18 @@ struct entry {
 
 struct stream_inbox {
     struct bus *bus;
-    struct bus_reader *readers[2]; /* by profile, opened when first needed */
+    enum bus_profile large;
+    struct bus_reader *readers[BUS_PROFILES]; /* opened when first needed */
     struct entry *entries;
 };
 
-enum anb_status stream_inbox_new(struct bus *bus, struct stream_inbox **out, struct anb_error *err)
+enum anb_status stream_inbox_new(struct bus *bus, enum bus_profile large, struct stream_inbox **out,
+                                 struct anb_error *err)
 {
     struct stream_inbox *inbox = calloc(1, sizeof *inbox);
     if (!inbox) return anb_fail(err, ANB_NO_MEMORY, "no memory for an inbox");
     inbox->bus = bus;
+    inbox->large = large;
     *out = inbox;
     return ANB_OK;
 }
@@ -39,9 +42,14 @@ void stream_inbox_free(struct stream_inbox *inbox)
         bus_cursor_close(entry->cursor);
         free(entry);
     }
-    for (int profile = 0; profile < 2; profile++)
+    for (int profile = 0; profile < BUS_PROFILES; profile++)
         if (inbox->readers[profile]) bus_reader_close(inbox->readers[profile]);
     free(inbox);
+}
+
+enum bus_profile inbox_profile(const struct stream_inbox *inbox, int64_t object_bytes)
+{
+    return object_bytes <= SMALL_OBJECT_BYTES ? BUS_PROMPT : inbox->large;
 }
 
 static struct entry *find_idle(struct stream_inbox *inbox, enum bus_profile profile, const char *topic,

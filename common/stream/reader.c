@@ -67,7 +67,7 @@ enum anb_status stream_reader_open(struct stream_inbox *inbox, const struct stre
     memcpy(reader->topic, sources[0].topic, sizeof reader->topic);
     for (size_t s = 0; s < n_sources; s++) reader->streams[s] = sources[s].stream;
     for (int32_t p = 0; p < n_partitions; p++) reader->lanes[p].last_index = -1;
-    enum bus_profile profile = object_bytes <= SMALL_OBJECT_BYTES ? BUS_PROMPT : BUS_BULK;
+    enum bus_profile profile = inbox_profile(inbox, object_bytes);
     enum anb_status status = open_lanes(reader, sources, n_sources, partitions, profile, err);
     if (status == ANB_OK)
         *out = reader;

@@ -11,7 +11,10 @@
 
 struct stream_inbox; /* open readers of the bus, kept from stream to stream */
 
-enum anb_status stream_inbox_new(struct bus *bus, struct stream_inbox **inbox, struct anb_error *err);
+/* `large` is how objects of more than SMALL_OBJECT_BYTES are read: BUS_BULK, or BUS_MANY by who reads many in step. */
+enum { SMALL_OBJECT_BYTES = 1 << 20 };
+enum anb_status stream_inbox_new(struct bus *bus, enum bus_profile large, struct stream_inbox **inbox,
+                                 struct anb_error *err);
 void stream_inbox_free(struct stream_inbox *inbox); /* after its readers are closed */
 
 struct stream_source {
@@ -24,8 +27,7 @@ struct stream_source {
 struct stream_reader;
 
 /* Sources that overlap or leave a partition of `partitions` out are INVALID. Objects of at most SMALL_OBJECT_BYTES are
- * read through the prompt reader, whose cursors stay open; others through the bulk one. */
-enum { SMALL_OBJECT_BYTES = 1 << 20 };
+ * read through the prompt reader, whose cursors stay open. */
 enum anb_status stream_reader_open(struct stream_inbox *inbox, const struct stream_source *sources, size_t n_sources,
                                    uint64_t partitions, int32_t n_partitions, int64_t object_bytes,
                                    struct stream_reader **reader, struct anb_error *err);

@@ -79,6 +79,11 @@ class Program:
         assert self.process is not None
         return self.process.pid
 
+    def peak_mib(self) -> float:
+        """Of what the process has mapped: the models that agent and trainer share lie in memory files it never maps."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
@@ -198,7 +203,7 @@ class Federation:
         out = json.loads(self.cli("job", "submit", str(folder), "--json", *words).stdout)
         return str(out.get("job", out)["id"])
 
-    def wait_for(self, what: str, job: str, holds: Callable[[Json], Any]) -> Json:
+    def wait_for(self, what: str, job: str, holds: Callable[[Json], Any], patience_s: float = PATIENCE_S) -> Json:
         """The job once `holds` says yes to it; fails early when the job ends otherwise."""
 
         def ask() -> Json | None:
@@ -211,13 +216,13 @@ class Federation:
             assert seen["phase"] != "ended", f"the job ended as {seen['outcome']} ({seen['reason']}) before: {what}"
             return None
 
-        return wait_until(what, ask)
+        return wait_until(what, ask, patience_s)
 
-    def wait_ended(self, job: str) -> Json:
-        return self.wait_for("the job has ended", job, lambda seen: seen["phase"] == "ended")
+    def wait_ended(self, job: str, patience_s: float = PATIENCE_S) -> Json:
+        return self.wait_for("the job has ended", job, lambda seen: seen["phase"] == "ended", patience_s)
 
-    def wait_completed(self, job: str) -> Json:
-        seen = self.wait_ended(job)
+    def wait_completed(self, job: str, patience_s: float = PATIENCE_S) -> Json:
+        seen = self.wait_ended(job, patience_s)
         assert seen["outcome"] == "completed", f"{seen['outcome']}: {seen['reason']}"
         return seen
 

@@ -454,10 +454,10 @@ static void append_large(struct bus *bus, const char *topic, unsigned char *byte
     wait_for_deliveries(tally, LARGE_RECORDS);
 }
 
-void large_records_pass_a_bulk_reader(void)
+static void pass_large_records(enum bus_profile profile)
 {
     struct bus *bus = bus_subject.open();
-    struct bus_reader *reader = open_reader(bus, BUS_BULK);
+    struct bus_reader *reader = open_reader(bus, profile);
     const char *topic = bus_test_topic(bus, 4);
     unsigned char *bytes = malloc((size_t)LARGE_RECORDS * LARGE_BYTES);
     REQUIRE(bytes != NULL);
@@ -474,4 +474,14 @@ void large_records_pass_a_bulk_reader(void)
     }
     close_all(bus, reader);
     free(bytes);
+}
+
+void large_records_pass_a_bulk_reader(void)
+{
+    pass_large_records(BUS_BULK);
+}
+
+void large_records_pass_a_reader_of_many(void)
+{
+    pass_large_records(BUS_MANY);
 }

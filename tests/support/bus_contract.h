@@ -46,6 +46,7 @@ void a_message_outlives_its_cursor(void);
 void bounds_follow_appends_and_trims(void);
 void ensuring_a_topic_again_changes_nothing(void);
 void large_records_pass_a_bulk_reader(void);
+void large_records_pass_a_reader_of_many(void);
 
 #define BUS_CONTRACT_TESTS                                                                                             \
     TEST(a_record_without_a_delivery_callback_is_refused), TEST(a_record_for_a_missing_topic_is_not_delivered),        \
@@ -58,6 +59,6 @@ void large_records_pass_a_bulk_reader(void);
         TEST(a_cursor_seeks_back_and_forth), TEST(cursors_of_one_reader_do_not_disturb_each_other),                    \
         TEST(two_cursors_read_one_partition), TEST(a_message_outlives_its_cursor),                                     \
         TEST(bounds_follow_appends_and_trims), TEST(ensuring_a_topic_again_changes_nothing),                           \
-        TEST(large_records_pass_a_bulk_reader)
+        TEST(large_records_pass_a_bulk_reader), TEST(large_records_pass_a_reader_of_many)
 
 #endif

@@ -53,7 +53,7 @@ static void open_scene(struct scene *scene, int n_sites, int64_t n, int32_t chun
     *scene = (struct scene){.n_sites = n_sites, .chunk_bytes = chunk_bytes, .weights = {1, 2.5, 3, 0.25, 7}};
     scene->log = memory_log_new(NULL, NULL, 1);
     CHECK_STATUS(bus_memory_open(scene->log, &scene->bus, &test_error), ANB_OK);
-    CHECK_STATUS(stream_inbox_new(scene->bus, &scene->inbox, &test_error), ANB_OK);
+    CHECK_STATUS(stream_inbox_new(scene->bus, BUS_BULK, &scene->inbox, &test_error), ANB_OK);
     make_topic(scene, "p.out.agg");
     for (int k = 0; k < n_sites; k++) {
         snprintf(scene->topics[k], sizeof scene->topics[k], "p.out.site-%d", k);

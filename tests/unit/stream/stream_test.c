@@ -26,7 +26,7 @@ static void open_scene(struct scene *scene)
     scene->log = memory_log_new(NULL, NULL, 1);
     CHECK_STATUS(bus_memory_open(scene->log, &scene->bus, &test_error), ANB_OK);
     CHECK_STATUS(bus_topic_ensure(scene->bus, &config, 1000, &test_error), ANB_OK);
-    CHECK_STATUS(stream_inbox_new(scene->bus, &scene->inbox, &test_error), ANB_OK);
+    CHECK_STATUS(stream_inbox_new(scene->bus, BUS_BULK, &scene->inbox, &test_error), ANB_OK);
     CHECK_STATUS(bus_random_id(scene->bus, &scene->id, &test_error), ANB_OK);
 }
 
