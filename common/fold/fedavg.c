@@ -1,8 +1,9 @@
 /* FedAvg: the weighted mean of the sites' models. B. McMahan et al., "Communication-Efficient Learning of Deep Networks
  * from Decentralized Data", 2017, arXiv 1602.05629, algorithm 1: w = sum n_k w_k / sum n_k.
  *
- * State: none. Products and sums are in double, in the order of the inputs, one division at the end. With DIFF updates
- * the caller adds the base with the total weight: (W w_t + sum n_k D_k) / W = w_t + sum p_k D_k. */
+ * State: none. Products and sums are in double, in the order of the inputs, one division at the end. Where inputs are
+ * changes (DIFF), the caller adds the base with their weight: (sum_full n_k w_k + sum_diff n_k D_k + N_diff w_t) / N.
+ * An int8 input comes block by block with weight * scale. */
 #include "fold/rules.h"
 #include "tensor/kernels.h"
 

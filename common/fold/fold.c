@@ -21,6 +21,7 @@ enum stage { STAGE_NEXT_CHUNK, STAGE_INPUTS, STAGE_BUFFER, STAGE_SEND };
 struct fold {
     struct fold_config config;
     double total_weight;
+    double base_weight; /* of the inputs that are changes: each is added to the base */
     struct chunk_walk walk;
     struct chunk_place place;
     enum stage stage;
@@ -46,8 +47,13 @@ static size_t most_elements(const struct fold_config *config)
 
 enum anb_status fold_new(const struct fold_config *config, struct fold **out, struct anb_error *err)
 {
-    double total = 0;
-    for (size_t k = 0; k < config->n_inputs; k++) total += config->inputs[k].weight;
+    double total = 0, changes = 0;
+    for (size_t k = 0; k < config->n_inputs; k++) {
+        total += config->inputs[k].weight;
+        if (config->inputs[k].is_change) changes += config->inputs[k].weight;
+    }
+    if (changes > 0 && !config->base)
+        return anb_fail(err, ANB_INVALID, "changes (DIFF) need the model that they change");
     if (!(total > 0) || !isfinite(total))
         return anb_fail(err, ANB_INVALID, "the weights of %zu updates add up to %g: nothing to average",
                         config->n_inputs, total);
@@ -55,6 +61,7 @@ enum anb_status fold_new(const struct fold_config *config, struct fold **out, st
     if (!fold) return anb_fail(err, ANB_NO_MEMORY, "no memory for a fold");
     fold->config = *config;
     fold->total_weight = total;
+    fold->base_weight = changes;
     fold->sums = malloc(most_elements(config) * sizeof *fold->sums);
     if (!fold->sums) {
         free(fold);
@@ -84,6 +91,7 @@ int64_t fold_nonfinite(const struct fold *fold)
 
 /* The chunk's elements, run by run: a chunk may hold parts of several tensors. */
 struct run {
+    const struct tensor_entry *tensor;
     enum dtype dtype;
     size_t at; /* byte in the chunk */
     size_t n;  /* elements */
@@ -99,6 +107,7 @@ static bool next_run(const struct fold *fold, struct run *run)
     if (begin >= fold->place.end) return false;
     const struct tensor_entry *tensor = layout_tensor(layout, layout_find(layout, begin));
     int64_t end = tensor->end < fold->place.end ? tensor->end : fold->place.end;
+    run->tensor = tensor;
     run->dtype = tensor->dtype;
     run->n = (size_t)(end - begin) / dtype_bytes(tensor->dtype);
     return true;
@@ -111,11 +120,38 @@ static size_t elements_of_chunk(const struct fold *fold)
     return run.first_sum;
 }
 
-static void add_input(struct fold *fold, const unsigned char *payload, double weight)
+static struct encoding_run encoded(const struct fold *fold, const struct run *run, enum encoding encoding)
+{
+    int64_t width = (int64_t)dtype_bytes(run->dtype), first = fold->place.begin + (int64_t)run->at - run->tensor->begin;
+    return (struct encoding_run){encoding, run->dtype, (run->tensor->end - run->tensor->begin) / width, first / width,
+                                 run->n};
+}
+
+static size_t payload_bytes(const struct fold *fold, enum encoding encoding)
 {
     struct run run = {0};
-    while (next_run(fold, &run))
-        fold->config.rule->add(fold->sums + run.first_sum, run.dtype, payload + run.at, run.n, weight);
+    size_t bytes = 0;
+    if (fold->place.is_layout || encoding == ENCODING_PLAIN) return (size_t)(fold->place.end - fold->place.begin);
+    while (next_run(fold, &run)) {
+        struct encoding_run part = encoded(fold, &run, encoding);
+        bytes += encoding_run_bytes(&part);
+    }
+    return bytes;
+}
+
+static void add_input(struct fold *fold, const unsigned char *payload, enum encoding encoding, double weight)
+{
+    struct run run = {0};
+    while (next_run(fold, &run)) {
+        struct encoding_run part = encoded(fold, &run, encoding);
+        struct encoding_reader reader;
+        struct encoding_piece piece;
+        double *sums = fold->sums + run.first_sum;
+        encoding_read_begin(&reader, &part, payload);
+        for (; encoding_read_next(&reader, &piece); sums += piece.n)
+            fold->config.rule->add(sums, piece.dtype, piece.codes, piece.n, weight * piece.scale);
+        payload += encoding_run_bytes(&part);
+    }
 }
 
 static size_t chunk_size(const struct fold *fold)
@@ -129,13 +165,15 @@ static struct slice layout_part(const struct fold *fold)
     return slice_of((const char *)text.data + fold->place.begin, chunk_size(fold));
 }
 
-static enum anb_status take_payload(struct fold *fold, struct slice payload, double weight, struct anb_error *err)
+static enum anb_status take_payload(struct fold *fold, struct slice payload, enum encoding encoding, double weight,
+                                    struct anb_error *err)
 {
-    if (payload.size != chunk_size(fold))
+    size_t expected = payload_bytes(fold, encoding);
+    if (payload.size != expected)
         return anb_fail(err, ANB_CORRUPT, "chunk %lld has %zu bytes, the layout says %zu", (long long)fold->place.index,
-                        payload.size, chunk_size(fold));
+                        payload.size, expected);
     if (!fold->place.is_layout)
-        add_input(fold, payload.data, weight);
+        add_input(fold, payload.data, encoding, weight);
     else if (!slice_equal(payload, layout_part(fold)))
         return anb_fail(err, ANB_CORRUPT, "chunk %lld is not the layout that was promised",
                         (long long)fold->place.index);
@@ -146,16 +184,16 @@ static enum anb_status read_one(struct fold *fold, int64_t timeout_ms, size_t *c
 {
     struct stream_chunk chunk;
     bool is_base = fold->next_input == fold->config.n_inputs;
-    struct stream_reader *reader = is_base ? fold->config.base : fold->config.inputs[fold->next_input].reader;
-    double weight = is_base ? fold->total_weight : fold->config.inputs[fold->next_input].weight;
-    enum anb_status status = stream_reader_next(reader, fold->place.index, timeout_ms, &chunk, err);
+    const struct fold_input base = {.reader = fold->config.base, .weight = fold->base_weight};
+    const struct fold_input *input = is_base ? &base : &fold->config.inputs[fold->next_input];
+    enum anb_status status = stream_reader_next(input->reader, fold->place.index, timeout_ms, &chunk, err);
     if (status == ANB_OK) {
-        status = take_payload(fold, chunk.payload, weight, err);
+        status = take_payload(fold, chunk.payload, input->encoding, input->weight, err);
         stream_chunk_release(&chunk);
     }
     if (status != ANB_OK && status != ANB_AGAIN) {
         *culprit = fold->next_input;
-        if (!is_base) anb_error_prefix(err, "update of %s: ", fold->config.inputs[fold->next_input].site);
+        if (!is_base) anb_error_prefix(err, "update of %s: ", input->site);
     }
     return status;
 }

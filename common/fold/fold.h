@@ -10,6 +10,7 @@
 #include "stream/chunks.h"
 #include "stream/reader.h"
 #include "stream/writer.h"
+#include "tensor/encoding.h"
 
 /* How a rule turns inputs into sums and sums into the model. All in double, element by element. */
 struct fold_rule {
@@ -25,17 +26,19 @@ struct fold_input {
     const char *site; /* for errors */
     struct stream_reader *reader;
     double weight;
+    enum encoding encoding;
+    bool is_change; /* a DIFF: it is added to the model it answers; else a whole model (FULL) */
 };
 
 struct fold_config {
     const struct fold_rule *rule;
-    const struct layout *layout; /* of all inputs and of the output */
+    const struct layout *layout; /* of all inputs and of the output, whatever their encoding */
     int32_t chunk_bytes;
     int32_t n_partitions;
     uint64_t partitions;             /* the share */
     const struct fold_input *inputs; /* sorted by site */
     size_t n_inputs;
-    struct stream_reader *base; /* DIFF: the inputs are added to this model; NULL: FULL */
+    struct stream_reader *base; /* the model that changes are added to; needed when any input is one */
     struct stream_writer *writer;
 };
 

@@ -93,10 +93,12 @@ static enum anb_status check_stream(struct apply *apply, const struct stream_ope
     int32_t n_partitions = apply->federation->partitions;
     struct count_context count = {record, 0};
     char text[ID_TEXT_BYTES];
-    if (id_is_zero(&record->stream) || !sizes_are_plausible(record) || !offsets_are_plausible(record, n_partitions) ||
-        !read_partitions(record, n_partitions, partitions))
-        return refuse(apply, REFUSAL_BAD_STREAM, ANB_INVALID, "%s opens stream %s with sizes that cannot be",
-                      apply->node->name, id_text(&record->stream, text));
+    bool encoding_fits = record->encoding == STREAM_ENCODING_PLAIN || record->purpose == PURPOSE_UPDATE;
+    if (id_is_zero(&record->stream) || !encoding_fits || !sizes_are_plausible(record) ||
+        !offsets_are_plausible(record, n_partitions) || !read_partitions(record, n_partitions, partitions))
+        return refuse(apply, REFUSAL_BAD_STREAM, ANB_INVALID,
+                      "%s opens stream %s with sizes or an encoding that cannot be", apply->node->name,
+                      id_text(&record->stream, text));
     if (stream_find(apply->federation, &record->stream))
         return refuse(apply, REFUSAL_REPEATED_STREAM, ANB_EXISTS, "stream %s was opened before",
                       id_text(&record->stream, text));
@@ -118,6 +120,7 @@ static enum anb_status add_stream(struct apply *apply, const struct stream_opene
     stream->attempt = record->attempt;
     stream->purpose = record->purpose;
     stream->params_type = record->params_type;
+    stream->encoding = record->encoding;
     stream->layout_digest = record->layout_digest;
     stream->layout_bytes = record->layout_bytes;
     stream->data_bytes = record->data_bytes;

@@ -40,6 +40,7 @@ struct stream_state {
     int32_t round, attempt;
     enum purpose purpose;
     enum params_type params_type;
+    enum stream_encoding encoding;
     struct digest layout_digest;
     int64_t layout_bytes, data_bytes, chunk_count;
     int32_t chunk_bytes;
@@ -157,8 +158,7 @@ void federation_pulse(struct federation *federation, const struct pulse *pulse, 
 /* What the leader named `self` should append now, in order; heads are left empty for the caller to stamp, `epoch` is
  * set. Nothing when `self` does not lead. Records live in `arena`. Call again only when all of it has come back through
  * federation_apply. *wake_ms: when to ask again though no record came (wall clock; INT64_MAX: not needed);
- * pulses alone do not call for it. For five seconds after its claim a leader takes nodes it has not heard of for alive.
- */
+ * pulses alone do not call for it. For 5 s after its claim a leader takes nodes it has not heard of for alive. */
 enum anb_status federation_decide(struct federation *federation, const char *self, int64_t now_ms, struct arena *arena,
                                   struct record **records, size_t *n_records, int64_t *wake_ms, struct anb_error *err);
 

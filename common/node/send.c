@@ -21,6 +21,10 @@ struct sending {
     struct stream_writer *writer;
 };
 
+_Static_assert((int)STREAM_ENCODING_PLAIN == (int)ENCODING_PLAIN && (int)STREAM_ENCODING_F16 == (int)ENCODING_F16 &&
+                   (int)STREAM_ENCODING_BF16 == (int)ENCODING_BF16 && (int)STREAM_ENCODING_INT8 == (int)ENCODING_INT8,
+               "the log's words for encodings are those of tensor/encoding.h");
+
 enum anb_status transfer_check_cancel(struct transfer_control *control, struct anb_error *err)
 {
     if (!atomic_load(&control->cancel)) return ANB_OK;
@@ -45,6 +49,7 @@ static enum anb_status append_opened(struct sending *sending, struct anb_error *
                                      .attempt = offer->attempt,
                                      .purpose = offer->purpose,
                                      .params_type = offer->params_type,
+                                     .encoding = offer->filter ? (enum stream_encoding)offer->filter->encoding : 0,
                                      .chunk_bytes = node->chunk_bytes,
                                      .partitions = partitions,
                                      .n_partitions = (size_t)node->partitions,
@@ -63,15 +68,10 @@ static enum anb_status append_opened(struct sending *sending, struct anb_error *
     return node_append(node, &record, false, err);
 }
 
-static enum anb_status fill(struct sending *sending, const struct chunk_place *place, unsigned char *buffer,
-                            struct anb_error *err)
+static enum anb_status read_file(struct sending *sending, const struct chunk_place *place, unsigned char *buffer,
+                                 size_t size, struct anb_error *err)
 {
-    size_t size = (size_t)(place->end - place->begin), done = 0;
-    if (place->is_layout) {
-        memcpy(buffer, (const char *)layout_text(sending->layout).data + place->begin, size);
-        return ANB_OK;
-    }
-    while (done < size) {
+    for (size_t done = 0; done < size;) {
         ssize_t got = pread(sending->fd, buffer + done, size - done, sending->data_offset + place->begin + (off_t)done);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return anb_fail_errno(err, errno, "cannot read the model");
@@ -79,6 +79,19 @@ static enum anb_status fill(struct sending *sending, const struct chunk_place *p
         done += (size_t)got;
     }
     return ANB_OK;
+}
+
+static enum anb_status fill(struct sending *sending, const struct chunk_place *place, unsigned char *buffer,
+                            size_t *size, struct anb_error *err)
+{
+    const struct transfer_filter *filter = sending->offer->filter;
+    *size = (size_t)(place->end - place->begin);
+    if (place->is_layout) {
+        memcpy(buffer, (const char *)layout_text(sending->layout).data + place->begin, *size);
+        return ANB_OK;
+    }
+    if (filter) return filter->fill(filter->context, place->begin, place->end, buffer, size, err);
+    return read_file(sending, place, buffer, *size, err);
 }
 
 static enum anb_status wait_buffer(struct sending *sending, unsigned char **buffer, struct anb_error *err)
@@ -94,16 +107,16 @@ static enum anb_status wait_buffer(struct sending *sending, unsigned char **buff
 static enum anb_status send_chunk(struct sending *sending, const struct chunk_place *place, struct anb_error *err)
 {
     unsigned char *buffer;
-    size_t size = (size_t)(place->end - place->begin);
+    size_t size;
     enum anb_status status = wait_buffer(sending, &buffer, err);
-    if (status == ANB_OK) status = fill(sending, place, buffer, err);
+    if (status == ANB_OK) status = fill(sending, place, buffer, &size, err);
     if (status != ANB_OK) return status;
     while ((status = stream_writer_send(sending->writer, place->index, size, err)) == ANB_AGAIN) {
         bus_wait_room(sending->node->bus, ROOM_WAIT_MS);
         status = transfer_check_cancel(sending->control, err);
         if (status != ANB_OK) return status;
     }
-    atomic_fetch_add(&sending->control->bytes_done, (long long)size);
+    atomic_fetch_add(&sending->control->bytes_done, (long long)(place->end - place->begin));
     return status;
 }
 
@@ -174,7 +187,7 @@ static enum anb_status open_writer(struct sending *sending, struct anb_error *er
                                           .topic = sending->node->outbox,
                                           .n_partitions = sending->node->partitions,
                                           .stream = sending->stream,
-                                          .buffer_bytes = largest,
+                                          .buffer_bytes = largest + (sending->offer->filter ? ENCODING_ROOM : 0),
                                           .outbox_ends = sending->node->outbox_ends};
     return stream_writer_open(&config, &sending->writer, err);
 }

@@ -6,6 +6,7 @@
 #define ANB_NODE_TRANSFER_H
 
 #include "node/node.h"
+#include "tensor/encoding.h"
 #include "tensor/layout.h"
 
 #include <stdatomic.h>
@@ -14,6 +15,15 @@ struct transfer_control {
     atomic_bool cancel;      /* set: the transfer ends soon with ABANDONED */
     atomic_llong bytes_done; /* layout and data */
     atomic_llong bytes_total;
+};
+
+/* What stands between a file's data section and the stream: called for each chunk, in order and on the sender's thread,
+ * with the bytes [begin, end) of the data section. `out` has end - begin + ENCODING_ROOM bytes of room. */
+struct transfer_filter {
+    enum encoding encoding; /* of what comes out */
+    enum anb_status (*fill)(void *context, int64_t begin, int64_t end, unsigned char *out, size_t *size,
+                            struct anb_error *err);
+    void *context;
 };
 
 struct transfer_offer {
@@ -28,6 +38,7 @@ struct transfer_offer {
     size_t n_metrics;
     const struct note *notes;
     size_t n_notes;
+    const struct transfer_filter *filter; /* NULL: the file as it is */
 };
 
 /* Open a stream, send layout and data, close it. `fd` is read by pread from `data_offset` on; NULL layout: an object of

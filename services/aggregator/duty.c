@@ -44,7 +44,7 @@ static bool copy_inputs(const struct federation *federation, const struct round_
         *input = (struct duty_input){arena_text(arena, slice_of_text(part->site)), part->stream, part->is_heard,
                                      part->weight};
         if (!input->site || !stream) return false;
-        duty->params_type = stream->params_type;
+        duty->needs_base |= stream->params_type == PARAMS_TYPE_DIFF;
     }
     return true;
 }

@@ -17,7 +17,7 @@ struct duty {
     const char *job;
     int32_t round, attempt;
     const char *rule;
-    enum params_type params_type;
+    bool needs_base;           /* an input is a change (DIFF) */
     uint64_t partitions;       /* the share of this node */
     struct duty_input *inputs; /* sorted by site */
     size_t n_inputs;

@@ -123,13 +123,14 @@ static enum anb_status open_input(struct folding *folding, size_t k, struct anb_
         return anb_fail(err, ANB_CORRUPT, "%s does not let this aggregator read the weight of its update", input->site);
     if (!weight_is_good(input->weight))
         return anb_fail(err, ANB_CORRUPT, "weight %g is not in %g..%g", input->weight, WEIGHT_LEAST, WEIGHT_MOST);
-    if (stream.chunk_bytes != folding->first.chunk_bytes || stream.chunk_count != folding->first.chunk_count ||
-        stream.params_type != folding->first.params_type)
+    if (stream.chunk_bytes != folding->first.chunk_bytes || stream.chunk_count != folding->first.chunk_count)
         return anb_fail(err, ANB_CORRUPT, "%s sends its update in another way than %s", input->site,
                         folding->duty->inputs[0].site);
     source_of(folding, &stream, &source);
     folding->inputs[k].site = input->site;
     folding->inputs[k].weight = input->weight;
+    folding->inputs[k].encoding = (enum encoding)stream.encoding;
+    folding->inputs[k].is_change = stream.params_type == PARAMS_TYPE_DIFF;
     return stream_reader_open(folding->bench->inbox, &source, 1, folding->duty->partitions,
                               node_partitions(folding->node), object_bytes(folding), &folding->inputs[k].reader, err);
 }
@@ -144,10 +145,10 @@ static enum anb_status open_inputs(struct folding *folding, struct anb_error *er
     return ANB_OK;
 }
 
-/* DIFF updates need the model they answer, whose shares may lie in several outboxes. */
+/* Changes need the model they answer, whose shares may lie in several outboxes. */
 static enum anb_status open_base(struct folding *folding, struct anb_error *err)
 {
-    if (folding->duty->params_type != PARAMS_TYPE_DIFF) return ANB_OK;
+    if (!folding->duty->needs_base) return ANB_OK;
     struct stream_source *sources = calloc(folding->duty->n_base, sizeof *sources);
     if (!sources) return anb_fail(err, ANB_NO_MEMORY, "no memory for a share");
     enum anb_status status = ANB_OK;

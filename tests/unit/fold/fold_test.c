@@ -17,6 +17,8 @@ struct sender { /* one object on its way into an outbox, chunk by chunk */
     struct chunk_walk walk;
     struct stream_source source;
     struct mark marks[PARTITIONS];
+    enum encoding encoding;
+    bool is_change;
 };
 
 struct scene {
@@ -43,7 +45,7 @@ static void open_sender(struct scene *scene, struct sender *sender, const char *
     sender->source.partitions = 15;
     CHECK_STATUS(bus_random_id(scene->bus, &sender->source.stream, &test_error), ANB_OK);
     struct stream_writer_config config = {
-        scene->bus, topic, PARTITIONS, sender->source.stream, (size_t)scene->chunk_bytes, NULL};
+        scene->bus, topic, PARTITIONS, sender->source.stream, (size_t)scene->chunk_bytes + ENCODING_ROOM, NULL};
     CHECK_STATUS(stream_writer_open(&config, &sender->writer, &test_error), ANB_OK);
     chunk_walk_begin(&sender->walk, model.layout, scene->chunk_bytes);
 }
@@ -73,16 +75,33 @@ static void close_scene(struct scene *scene)
     memory_log_free(scene->log);
 }
 
+/* The chunk's one run of f32 in blocks, each with a scale of 0.5 and the codes 3 * block + element, mod 100. */
+static size_t fill_int8(const struct sender *sender, const struct chunk_place *place, unsigned char *buffer)
+{
+    const struct tensor_entry *tensor = layout_tensor(sender->model.layout, 0);
+    int64_t first = place->begin / 4, end = place->end / 4, n_blocks = 0;
+    const float scale = 0.5f;
+    CHECK_EQUAL(place->end <= tensor->end, true);
+    for (int64_t b = first / ENCODING_BLOCK; b <= (end - 1) / ENCODING_BLOCK; b++)
+        memcpy(buffer + n_blocks++ * ENCODING_SCALE_BYTES, &scale, sizeof scale);
+    for (int64_t i = first; i < end; i++)
+        buffer[n_blocks * ENCODING_SCALE_BYTES + i - first] = (unsigned char)((i / ENCODING_BLOCK * 3 + i) % 100);
+    return (size_t)(n_blocks * ENCODING_SCALE_BYTES + end - first);
+}
+
 static bool send_one(struct sender *sender)
 {
     struct chunk_place place;
     unsigned char *buffer;
     if (!chunk_walk_next(&sender->walk, &place)) return false;
     const unsigned char *from = place.is_layout ? layout_text(sender->model.layout).data : sender->model.data;
+    size_t size = (size_t)(place.end - place.begin);
     CHECK_STATUS(stream_writer_buffer(sender->writer, 1000, &buffer, &test_error), ANB_OK);
-    memcpy(buffer, from + place.begin, (size_t)(place.end - place.begin));
-    CHECK_STATUS(stream_writer_send(sender->writer, place.index, (size_t)(place.end - place.begin), &test_error),
-                 ANB_OK);
+    if (sender->encoding == ENCODING_INT8 && !place.is_layout)
+        size = fill_int8(sender, &place, buffer);
+    else
+        memcpy(buffer, from + place.begin, size);
+    CHECK_STATUS(stream_writer_send(sender->writer, place.index, size, &test_error), ANB_OK);
     return true;
 }
 
@@ -98,7 +117,10 @@ static void open_folder(struct scene *scene, struct folder *folder, uint64_t par
 {
     *folder = (struct folder){.source = {.partitions = partitions, .topic = "p.out.agg"}};
     for (int k = 0; k < scene->n_sites; k++) {
-        folder->inputs[k] = (struct fold_input){.site = scene->topics[k], .weight = scene->weights[k]};
+        folder->inputs[k] = (struct fold_input){.site = scene->topics[k],
+                                                .weight = scene->weights[k],
+                                                .encoding = scene->senders[k].encoding,
+                                                .is_change = scene->senders[k].is_change};
         CHECK_STATUS(stream_reader_open(scene->inbox, &scene->senders[k].source, 1, partitions, PARTITIONS, 2 << 20,
                                         &folder->inputs[k].reader, &test_error),
                      ANB_OK);
@@ -252,6 +274,7 @@ static void diff_updates_are_added_to_the_base(void)
         stream_writer_close(scene.senders[k].writer);
         test_model_free(&scene.senders[k].model);
         open_sender(&scene, &scene.senders[k], scene.topics[k], test_model_integers(50, (uint64_t)k));
+        scene.senders[k].is_change = true;
         scene.weights[k] = 1 << k;
     }
     open_sender(&scene, &base, "p.out.base", test_model_integers(50, 9));
@@ -272,6 +295,81 @@ static void diff_updates_are_added_to_the_base(void)
     stream_writer_close(base.writer);
     test_model_free(&base.model);
     close_scene(&scene);
+}
+
+/* One site sends its whole model, one a change as it is, one a change in int8: what counts is what they mean. */
+static void sites_may_encode_in_their_own_way(void)
+{
+    static const int32_t sizes[] = {64, 1024, 2000, 983040};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        struct scene scene;
+        struct folder folder;
+        struct sender base = {.writer = NULL};
+        size_t culprit;
+        enum { N = 700 };
+        open_scene(&scene, 3, 50, sizes[s]);
+        make_topic(&scene, "p.out.base");
+        for (int k = 0; k < 3; k++) {
+            stream_writer_close(scene.senders[k].writer);
+            test_model_free(&scene.senders[k].model);
+            open_sender(&scene, &scene.senders[k], scene.topics[k], test_model_integers(N, (uint64_t)k));
+            scene.senders[k].is_change = k > 0;
+            scene.weights[k] = 1 << k;
+        }
+        scene.senders[2].encoding = ENCODING_INT8;
+        open_sender(&scene, &base, "p.out.base", test_model_integers(N, 9));
+        open_folder(&scene, &folder, 15, &base);
+        for (int k = 0; k < 3; k++)
+            while (send_one(&scene.senders[k])) {}
+        while (send_one(&base)) {}
+        CHECK_EQUAL(step(&folder, &culprit), ANB_CLOSED);
+        float *got = (float *)read_model(&scene, &folder, 1);
+        for (int i = 0; i < N; i++) {
+            double received = ((float *)base.model.data)[i], whole = ((float *)scene.senders[0].model.data)[i];
+            double plain = ((float *)scene.senders[1].model.data)[i], int8 = 0.5 * ((i / 256 * 3 + i) % 100);
+            CHECK_EQUAL(got[i], (float)((whole + 2 * (received + plain) + 4 * (received + int8)) / 7));
+        }
+        free(got);
+        close_folder(&scene, &folder);
+        stream_writer_close(base.writer);
+        test_model_free(&base.model);
+        close_scene(&scene);
+    }
+}
+
+static void an_encoding_that_was_not_announced_is_refused(void)
+{
+    struct scene scene;
+    struct folder folder;
+    size_t culprit;
+    open_scene(&scene, 2, 1000, 983040);
+    open_folder(&scene, &folder, 15, NULL);
+    fold_free(folder.fold);
+    folder.inputs[1].encoding = ENCODING_F16;
+    struct fold_config config = {fold_rule_find("fedavg"),
+                                 scene.senders[0].model.layout,
+                                 scene.chunk_bytes,
+                                 PARTITIONS,
+                                 15,
+                                 folder.inputs,
+                                 2,
+                                 NULL,
+                                 folder.writer};
+    CHECK_STATUS(fold_new(&config, &folder.fold, &test_error), ANB_OK);
+    for (int k = 0; k < 2; k++)
+        while (send_one(&scene.senders[k])) {}
+    CHECK_EQUAL(step(&folder, &culprit), ANB_CORRUPT);
+    CHECK_EQUAL(culprit, 1);
+    close_folder(&scene, &folder);
+    close_scene(&scene);
+}
+
+static void changes_without_a_model_are_refused(void)
+{
+    struct fold_input input = {.weight = 1, .is_change = true};
+    struct fold_config config = {.rule = fold_rule_find("fedavg"), .inputs = &input, .n_inputs = 1};
+    struct fold *fold;
+    CHECK_STATUS(fold_new(&config, &fold, &test_error), ANB_INVALID);
 }
 
 static void another_layout_is_refused_and_its_site_named(void)
@@ -329,6 +427,7 @@ static void nan_in_an_update_is_counted(void)
 
 TEST_MAIN("fold", TEST(any_arrival_order_and_any_shares_give_the_same_bits),
           TEST(chunks_of_any_size_give_the_same_bits), TEST(the_first_chunks_are_out_before_the_last_are_in),
-          TEST(diff_updates_are_added_to_the_base), TEST(another_layout_is_refused_and_its_site_named),
-          TEST(weights_that_add_up_to_nothing_are_refused), TEST(rules_are_known_by_name),
-          TEST(nan_in_an_update_is_counted))
+          TEST(diff_updates_are_added_to_the_base), TEST(sites_may_encode_in_their_own_way),
+          TEST(an_encoding_that_was_not_announced_is_refused), TEST(changes_without_a_model_are_refused),
+          TEST(another_layout_is_refused_and_its_site_named), TEST(weights_that_add_up_to_nothing_are_refused),
+          TEST(rules_are_known_by_name), TEST(nan_in_an_update_is_counted))

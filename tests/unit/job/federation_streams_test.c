@@ -80,6 +80,20 @@ static void purposes_that_no_round_asks_for_are_refused(void)
     world_fini(&w);
 }
 
+static void an_encoding_is_for_updates_alone(void)
+{
+    struct world w;
+    world_run(&w, 1, false);
+    struct stream_opened opened = world_update(&w, WORLD_JOB, 1);
+    opened.encoding = STREAM_ENCODING_INT8;
+    opened.purpose = PURPOSE_MODEL;
+    CHECK_REFUSED(&w, say_open(&w, "agg-1", &opened), ANB_INVALID, "bad-stream");
+    opened.purpose = PURPOSE_UPDATE;
+    CHECK_STATUS(say_open(&w, "a", &opened), ANB_OK);
+    CHECK_EQUAL(federation_stream(w.federation, &opened.stream)->encoding, STREAM_ENCODING_INT8);
+    world_fini(&w);
+}
+
 /* Not every reader knows the weight, so it moves nothing: an aggregator refuses the update. */
 static void weights_that_cannot_be_used_move_nothing(void)
 {
@@ -492,7 +506,8 @@ static void what_must_stay_in_an_outbox_is_the_first_offset_that_a_job_needs(voi
 TEST_MAIN("federation streams", TEST(a_stream_without_an_id_or_with_impossible_sizes_is_refused),
           TEST(partitions_outside_or_twice_and_offsets_that_cannot_be_are_refused),
           TEST(a_stream_of_another_round_or_of_no_job_is_refused), TEST(an_update_of_one_who_takes_no_part_is_refused),
-          TEST(purposes_that_no_round_asks_for_are_refused), TEST(weights_that_cannot_be_used_move_nothing),
+          TEST(purposes_that_no_round_asks_for_are_refused), TEST(an_encoding_is_for_updates_alone),
+          TEST(weights_that_cannot_be_used_move_nothing),
           TEST(who_cannot_hear_sees_the_same_moves_and_a_general_reason),
           TEST(another_layout_excludes_the_site_and_names_both_digests),
           TEST(another_chunk_size_than_the_models_excludes_the_site),

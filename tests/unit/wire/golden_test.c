@@ -51,9 +51,9 @@ static bool says_symbol(const struct doc *doc, const struct wire_type *type, int
     static const struct {
         const char *name;
         const char *const *words;
-    } enums[] = {{"Outcome", outcome_words}, {"ParamsType", params_type_words},
-                 {"Purpose", purpose_words}, {"Role", role_words},
-                 {"Task", task_words},       {"Why", why_words}};
+    } enums[] = {{"Outcome", outcome_words}, {"ParamsType", params_type_words},         {"Purpose", purpose_words},
+                 {"Role", role_words},       {"StreamEncoding", stream_encoding_words}, {"Task", task_words},
+                 {"Why", why_words}};
     for (size_t i = 0; i < sizeof enums / sizeof *enums; i++)
         if (strcmp(enums[i].name, type->name) == 0) return strcmp(doc_text(doc, ""), enums[i].words[symbol]) == 0;
     return false;
