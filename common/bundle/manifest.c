@@ -6,6 +6,7 @@
 #include "base/doc.h"
 #include "bundle/member.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +20,13 @@ static enum anb_status no_memory(struct anb_error *err)
     return anb_fail(err, ANB_NO_MEMORY, "no memory for a manifest");
 }
 
+/* As the REST endpoint takes them: they stand in the text as they are. */
 static bool request_is_valid(const char *request)
 {
     size_t size = strlen(request);
     if (size < 1 || size >= MANIFEST_REQUEST_BYTES) return false;
-    for (const unsigned char *c = (const unsigned char *)request; *c; c++)
-        if (*c <= ' ' || *c >= 0x7f) return false;
+    for (; *request; request++)
+        if (!isalnum((unsigned char)*request) && !strchr("._-", *request)) return false;
     return true;
 }
 
@@ -35,7 +37,8 @@ enum anb_status manifest_new(const char *project, const char *submitter, const c
     if (status == ANB_OK) status = name_check("submitter", submitter, err);
     if (status != ANB_OK) return status;
     if (!request_is_valid(request))
-        return anb_fail(err, ANB_INVALID, "a request id has 1..%d bytes, no spaces", MANIFEST_REQUEST_BYTES - 1);
+        return anb_fail(err, ANB_INVALID, "a request id has 1..%d letters, digits, dots, underscores and hyphens",
+                        MANIFEST_REQUEST_BYTES - 1);
     struct manifest *manifest = calloc(1, sizeof *manifest);
     if (!manifest) return no_memory(err);
     snprintf(manifest->project, sizeof manifest->project, "%s", project);

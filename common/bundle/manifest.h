@@ -11,7 +11,7 @@
 
 enum {
     MANIFEST_MAX_BYTES = 4 << 20,
-    MANIFEST_REQUEST_BYTES = 129, /* with a NUL */
+    MANIFEST_REQUEST_BYTES = 65,  /* with a NUL */
     MANIFEST_VALID_S = 7 * 86400, /* a job must be answered by then: it cannot be brought again later */
     MANIFEST_CLOCK_S = 300        /* what clocks may differ by */
 };

@@ -2,6 +2,8 @@
  * stands against it at once; the first finding that denies is the one that counts. */
 #include "policy/policy.h"
 
+#include "base/utf8.h"
+
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +29,9 @@ void policy_find(struct policy_decision *decision, enum policy_rule rule, bool a
     va_start(values, format);
     vsnprintf(finding->text, sizeof finding->text, format, values);
     va_end(values);
+    utf8_repair(finding->text); /* cut in the middle of a character, perhaps */
+    for (char *c = finding->text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = ' ';
 }
 
 const struct policy_finding *policy_denial(const struct policy_decision *decision)
