@@ -174,6 +174,23 @@ enum anb_status manifest_write(const struct manifest *manifest, struct buf *out,
     return status == ANB_OK ? buf_append_text(out, "\n]}\n", err) : status;
 }
 
+enum anb_status manifest_sign(const struct manifest *manifest, const struct key *key, struct buf *out,
+                              struct anb_error *err)
+{
+    struct buf text;
+    struct digest digest;
+    struct signature signature;
+    buf_init(&text, MANIFEST_MAX_BYTES);
+    enum anb_status status = manifest_write(manifest, &text, err);
+    if (status == ANB_OK) status = digest_of(buf_slice(&text), &digest, err);
+    if (status == ANB_OK)
+        status = sign_bytes(key, MANIFEST_PURPOSE, slice_of(digest.bytes, DIGEST_BYTES), &signature, err);
+    if (status == ANB_OK) status = buf_append(out, buf_slice(&text), err);
+    if (status == ANB_OK) status = signature_append_line(&signature, out, err);
+    buf_fini(&text);
+    return status;
+}
+
 static enum anb_status corrupt(struct anb_error *err, const char *what)
 {
     return anb_fail(err, ANB_CORRUPT, "%s", what);

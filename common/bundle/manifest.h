@@ -7,7 +7,7 @@
 #define ANB_BUNDLE_MANIFEST_H
 
 #include "bundle/bundle.h"
-#include "crypto/digest.h"
+#include "crypto/sign.h"
 
 enum {
     MANIFEST_MAX_BYTES = 4 << 20,
@@ -52,6 +52,9 @@ enum anb_status manifest_write(const struct manifest *manifest, struct buf *out,
 /* CORRUPT unless manifest_write writes just these bytes for what they say. */
 enum anb_status manifest_read(struct slice text, struct manifest **manifest, struct anb_error *err);
 
+/* The text, and the line with the signature of `key` over the digest of the text. */
+enum anb_status manifest_sign(const struct manifest *manifest, const struct key *key, struct buf *out,
+                              struct anb_error *err);
 /* DENIED unless it is of this project, request and submitter, and has not expired at `now_s`. */
 enum anb_status manifest_check(const struct manifest *manifest, const char *project, const char *request,
                                const char *submitter, int64_t now_s, struct anb_error *err);

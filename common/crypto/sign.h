@@ -19,4 +19,11 @@ enum anb_status sign_bytes(const struct key *key, const char *purpose, struct sl
 enum anb_status sign_verify(const struct key *key, const char *purpose, struct slice bytes,
                             const struct signature *signature, struct anb_error *err);
 
+/* A signed text ends with the line "signature BASE64". `what` stands in error sentences: "a roster". */
+enum { SIGNATURE_LINE_BYTES = 10 + 88 + 1 };
+enum anb_status signature_append_line(const struct signature *signature, struct buf *text, struct anb_error *err);
+/* Body and signature of `text`; nothing is verified. CORRUPT when its last line is no signature. */
+enum anb_status signature_split(struct slice text, const char *what, struct slice *body, struct signature *signature,
+                                struct anb_error *err);
+
 #endif

@@ -1,6 +1,5 @@
 #include "trust/roster.h"
 
-#include "crypto/base64.h"
 #include "crypto/sign.h"
 #include "trust/roster_text.h"
 
@@ -8,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char purpose[] = "anabranch roster", signature_word[] = "signature ";
-enum { SIGNATURE_TEXT_BYTES = 88, SIGNATURE_LINE_BYTES = sizeof signature_word - 1 + SIGNATURE_TEXT_BYTES + 1 };
+static const char purpose[] = "anabranch roster";
 
 /* -- roles */
 
@@ -244,38 +242,13 @@ enum anb_status roster_sign(struct roster *roster, const struct key *root_key, i
     enum anb_status status = roster_write_body(roster, &text, err);
     if (status == ANB_OK) status = check_body(buf_slice(&text), err);
     if (status == ANB_OK) status = sign_bytes(root_key, purpose, buf_slice(&text), &signature, err);
-    if (status == ANB_OK) status = buf_append_text(&text, signature_word, err);
-    if (status == ANB_OK) status = base64_encode(slice_of(signature.bytes, sizeof signature.bytes), &text, err);
-    if (status == ANB_OK) status = buf_append_text(&text, "\n", err);
+    if (status == ANB_OK) status = signature_append_line(&signature, &text, err);
     if (status == ANB_OK) status = buf_append(out, buf_slice(&text), err);
     if (status != ANB_OK) {
         roster->version = version;
         roster->issued_s = issued_s;
     }
     buf_fini(&text);
-    return status;
-}
-
-/* The last line is the signature's; what stands before it is the body. */
-static enum anb_status split(struct slice text, struct slice *body, struct signature *signature, struct anb_error *err)
-{
-    struct buf bytes;
-    size_t word = sizeof signature_word - 1;
-    if (text.size > ROSTER_MAX_BYTES)
-        return anb_fail(err, ANB_TOO_LARGE, "a roster has at most %d bytes", ROSTER_MAX_BYTES);
-    if (text.size <= SIGNATURE_LINE_BYTES) return anb_fail(err, ANB_CORRUPT, "not a roster: too short");
-    const char *line = (const char *)text.data + text.size - SIGNATURE_LINE_BYTES;
-    if (memcmp(line, signature_word, word) != 0 || line[SIGNATURE_LINE_BYTES - 1] != '\n')
-        return anb_fail(err, ANB_CORRUPT, "not a roster: its last line is no signature");
-    buf_init(&bytes, SIGNATURE_TEXT_BYTES);
-    enum anb_status status = base64_decode(slice_of(line + word, SIGNATURE_TEXT_BYTES), &bytes, err);
-    if (status == ANB_OK && bytes.size != SIGNATURE_BYTES)
-        status = anb_fail(err, ANB_CORRUPT, "not a roster: its signature has another size");
-    if (status == ANB_OK) {
-        memcpy(signature->bytes, bytes.data, SIGNATURE_BYTES);
-        *body = slice_of(text.data, text.size - SIGNATURE_LINE_BYTES);
-    }
-    buf_fini(&bytes);
     return status;
 }
 
@@ -296,7 +269,10 @@ enum anb_status roster_parse(struct slice text, const struct certificate *root, 
     struct slice body;
     struct signature signature;
     struct roster *roster = NULL;
-    enum anb_status status = split(text, &body, &signature, err);
+    enum anb_status status = ANB_OK;
+    if (text.size > ROSTER_MAX_BYTES)
+        status = anb_fail(err, ANB_TOO_LARGE, "a roster has at most %d bytes", ROSTER_MAX_BYTES);
+    if (status == ANB_OK) status = signature_split(text, "a roster", &body, &signature, err);
     if (status == ANB_OK) status = verify(body, &signature, root, project, now_s, err);
     if (status == ANB_OK) status = roster_read_body(body, &roster, err);
     if (status == ANB_OK && strcmp(roster->project, project) != 0)

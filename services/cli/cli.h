@@ -42,7 +42,8 @@ struct cli_verb {
 extern const struct cli_verb verb_job_submit, verb_job_list, verb_job_show, verb_job_wait, verb_job_logs,
     verb_job_abort, verb_job_download, verb_job_delete, verb_site_list, verb_aggregator_list, verb_health, verb_version,
     verb_dev_up, verb_dev_status, verb_dev_down, verb_provision_create, verb_provision_add, verb_provision_request,
-    verb_provision_approve, verb_provision_revoke, verb_provision_renew, verb_provision_show, verb_provision_brokers;
+    verb_provision_approve, verb_provision_revoke, verb_provision_renew, verb_provision_show, verb_provision_brokers,
+    verb_policy_check;
 
 extern const struct cli_verb *const cli_verbs[]; /* NULL at the end */
 

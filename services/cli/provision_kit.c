@@ -100,6 +100,15 @@ static enum anb_status write_settings(const struct provision *provision, const s
     return status;
 }
 
+/* user.yaml: whose kit it is, for `anabranch job submit`. */
+static enum anb_status write_user(const struct provision *provision, const struct roster_member *member,
+                                  const char *folder, struct anb_error *err)
+{
+    char text[2 * NAME_MAX_BYTES + 64];
+    snprintf(text, sizeof text, "project: %s\nname: %s\n", provision->project.name, member->name);
+    return provision_write(folder, "user.yaml", slice_of_text(text), err);
+}
+
 static enum anb_status copy_roster(const struct provision *provision, const char *folder, struct anb_error *err)
 {
     struct buf text;
@@ -136,6 +145,7 @@ enum anb_status provision_kit_write(const struct provision *provision, const cha
     status = write_certificates(provision, member, beside, err);
     if (status == ANB_OK) status = copy_roster(provision, beside, err);
     if (status == ANB_OK && member->kind == CERTIFICATE_NODE) status = write_settings(provision, member, beside, err);
+    if (status == ANB_OK && member->kind == CERTIFICATE_USER) status = write_user(provision, member, beside, err);
     if (status == ANB_OK && keys) status = provision_keys_write(keys, beside, passphrase, err);
     return provision_folder_finish(beside, path, status, err);
 }

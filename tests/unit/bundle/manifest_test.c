@@ -223,8 +223,32 @@ static void the_signed_archive_is_taken(void)
     close(fd);
 }
 
+static void a_signature_holds_for_its_key_and_just_this_text(void)
+{
+    struct manifest *manifest = usual();
+    struct key *key = NULL;
+    struct buf text;
+    struct slice body;
+    struct signature signature;
+    struct digest digest;
+    buf_init(&text, MANIFEST_MAX_BYTES);
+    REQUIRE(key_make(&key, &test_error) == ANB_OK);
+    CHECK_STATUS(manifest_sign(manifest, key, &text, &test_error), ANB_OK);
+    CHECK_STATUS(signature_split(buf_slice(&text), "a manifest", &body, &signature, &test_error), ANB_OK);
+    REQUIRE(digest_of(body, &digest, &test_error) == ANB_OK);
+    struct slice bytes = slice_of(digest.bytes, DIGEST_BYTES);
+    CHECK_STATUS(sign_verify(key, MANIFEST_PURPOSE, bytes, &signature, &test_error), ANB_OK);
+    CHECK_STATUS(sign_verify(key, "anabranch roster", bytes, &signature, &test_error), ANB_DENIED);
+    digest.bytes[0] ^= 1;
+    CHECK_STATUS(sign_verify(key, MANIFEST_PURPOSE, bytes, &signature, &test_error), ANB_DENIED);
+    buf_fini(&text);
+    key_free(key);
+    manifest_free(manifest);
+}
+
 TEST_MAIN("manifest", TEST(bad_names_are_refused), TEST(texts_that_are_no_manifest_are_refused),
           TEST(other_forms_of_the_same_are_refused), TEST(a_manifest_for_something_else_is_denied),
           TEST(a_manifest_of_another_time_is_denied), TEST(archives_that_are_not_the_signed_one_are_refused),
           TEST(files_that_are_not_the_signed_ones_are_refused_by_name), TEST(an_archive_that_ends_too_early_is_refused),
-          TEST(what_was_written_is_read_as_it_was), TEST(the_signed_archive_is_taken))
+          TEST(what_was_written_is_read_as_it_was), TEST(the_signed_archive_is_taken),
+          TEST(a_signature_holds_for_its_key_and_just_this_text))

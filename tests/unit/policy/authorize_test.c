@@ -63,15 +63,15 @@ static void denied(const char *words)
 
 static void a_program_that_cannot_be_started_denies(void)
 {
-    ask("/nowhere/ask", 5);
+    ask("/nowhere/ask", 60);
     denied("cannot be asked: cannot start /nowhere/ask");
 }
 
 static void a_program_that_fails_denies_whatever_it_said(void)
 {
-    ask(script("echo '{\"decision\":\"allow\"}'; exit 3"), 5);
+    ask(script("echo '{\"decision\":\"allow\"}'; exit 3"), 60);
     denied("ended with exit status 3");
-    ask(script("echo '{\"decision\":\"allow\"}'; kill -SEGV $$"), 5);
+    ask(script("echo '{\"decision\":\"allow\"}'; kill -SEGV $$"), 60);
     denied("was ended by signal 11");
 }
 
@@ -100,22 +100,22 @@ static void rubbish_denies(void)
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         char lines[256];
         snprintf(lines, sizeof lines, "echo '%s'", answers[i]);
-        ask(script(lines), 5);
+        ask(script(lines), 60);
         denied("gave no answer that could be understood");
     }
 }
 
 static void an_answer_without_end_denies(void)
 {
-    ask(script("exec yes allow"), 10);
+    ask(script("exec yes allow"), 60);
     denied("said too much");
 }
 
 static void its_denial_is_told_with_the_reason_on_one_line(void)
 {
-    ask(script("cat <<'END'\n{\"decision\":\"deny\",\"reason\":\"not on\\nSundays\"}\nEND"), 5);
+    ask(script("cat <<'END'\n{\"decision\":\"deny\",\"reason\":\"not on\\nSundays\"}\nEND"), 60);
     denied("not on Sundays");
-    ask(script("echo '{\"decision\":\"deny\"}'"), 5);
+    ask(script("echo '{\"decision\":\"deny\"}'"), 60);
     denied("the site's program denies it");
 }
 
@@ -124,7 +124,7 @@ static void a_long_reason_is_cut_between_characters(void)
     char lines[1024] = "echo '{\"decision\":\"deny\",\"reason\":\"a";
     for (int i = 0; i < 200; i++) strcat(lines, "\xc3\xa9");
     strcat(lines, "\"}'");
-    ask(script(lines), 5);
+    ask(script(lines), 60);
     const struct policy_finding *denial = policy_denial(&decision);
     REQUIRE(denial != NULL);
     CHECK(strlen(denial->text) == sizeof denial->text - 1);
@@ -142,7 +142,7 @@ static void it_reads_the_job_and_sees_nothing_of_the_agent(void)
              "f=%s; cat > $f; echo >> $f; env >> $f; ls /proc/$$/fd | tr '\\n' ' ' >> $f; pwd >> $f; "
              "echo '{\"decision\":\"allow\",\"reason\":\"it is fine\"}'",
              in_folder("seen"));
-    ask(script(lines), 5);
+    ask(script(lines), 60);
     close(open_file);
     CHECK(!policy_denial(&decision));
     buf_init(&seen, 1 << 20);
