@@ -30,6 +30,7 @@ LIBRARIES = {
     "xxhash.h": {"common/stream"},
     "uv.h": {"services/client"},
     "microhttpd.h": {"services/server"},
+    "gnutls/": {"services/server"},
     "curl/": {"services/cli"},
     "CUnit/": {"tests/support"},
 }

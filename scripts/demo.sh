@@ -46,9 +46,6 @@ demo_down() {
 # Runs the job, prints its table, judges the result: exit status 0 only when the accuracies hold.
 demo_job() {
     local job said
-    said=$("$anabranch" dev status --json --folder "$demo_folder/federation")
-    ANABRANCH_SERVER=$(json_at server <<<"$said")
-    export ANABRANCH_SERVER
     said=$("$anabranch" job submit examples/digits --json)
     job=$(json_at job id <<<"$said")
     "$anabranch" job wait "$job"
@@ -69,7 +66,7 @@ json_at() {
 demo_next() {
     cat <<TEXT
 The federation is still up. Type for example:
-    export ANABRANCH_SERVER=$ANABRANCH_SERVER PATH=$root/build/release/bin:\$PATH
+    export XDG_CONFIG_HOME=$XDG_CONFIG_HOME PATH=$root/build/release/bin:\$PATH
     anabranch job list
     anabranch site list
     anabranch job submit examples/digits --wait

@@ -172,14 +172,14 @@ static bool certificate_names_are(const X509 *x509, const char *uri)
     return same;
 }
 
-/* Which names a broker's certificate has is the TLS client's to check. */
+/* Which hosts a certificate names is the TLS client's to check. */
 static enum anb_status check_names(const X509 *x509, const struct certificate_subject *subject, struct anb_error *err)
 {
     char uri[URI_BYTES];
     if (!name_is(X509_get_subject_name(x509), subject->project, subject_unit(subject->kind), subject->name))
         return wrong(err, "it names another subject");
     subject_uri(subject, uri);
-    if (subject->kind == CERTIFICATE_BROKER || certificate_names_are(x509, uri)) return ANB_OK;
+    if (subject_has_hosts(subject->kind) || certificate_names_are(x509, uri)) return ANB_OK;
     return wrong(err, "its alternative name is another");
 }
 
@@ -188,11 +188,17 @@ static bool is_ecdsa_sha256(const X509 *x509)
     return X509_get_signature_nid(x509) == NID_ecdsa_with_SHA256;
 }
 
+static uint32_t extended_usage(enum certificate_kind kind)
+{
+    if (kind == CERTIFICATE_BROKER) return XKU_SSL_SERVER | XKU_SSL_CLIENT;
+    return kind == CERTIFICATE_REST ? XKU_SSL_SERVER : XKU_SSL_CLIENT;
+}
+
 static enum anb_status check_usage(X509 *x509, enum certificate_kind kind, struct anb_error *err)
 {
-    uint32_t usage = kind == CERTIFICATE_BROKER ? XKU_SSL_SERVER | XKU_SSL_CLIENT : XKU_SSL_CLIENT;
     if (X509_get_key_usage(x509) != KU_DIGITAL_SIGNATURE) return wrong(err, "its key usage is another");
-    if (X509_get_extended_key_usage(x509) != usage) return wrong(err, "its extended key usage is another");
+    if (X509_get_extended_key_usage(x509) != extended_usage(kind))
+        return wrong(err, "its extended key usage is another");
     if (X509_get_extension_flags(x509) & EXFLAG_CA) return wrong(err, "it may sign certificates");
     return is_ecdsa_sha256(x509) ? ANB_OK : wrong(err, "it is not signed with ECDSA and SHA-256");
 }
@@ -208,7 +214,7 @@ static enum anb_status check_key(const struct certificate *certificate, struct a
 enum anb_status certificate_verify(const struct certificate *certificate, const struct certificate *root,
                                    const struct certificate_subject *subject, int64_t now_s, struct anb_error *err)
 {
-    int purpose = subject->kind == CERTIFICATE_BROKER ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
+    int purpose = subject_has_hosts(subject->kind) ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
     enum anb_status status = check_chain(certificate->x509, root->x509, purpose, now_s, err);
     if (status == ANB_OK) status = check_names(certificate->x509, subject, err);
     if (status == ANB_OK) status = check_usage(certificate->x509, subject->kind, err);

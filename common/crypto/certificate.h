@@ -6,6 +6,7 @@
  *     user      O=PROJECT, OU=user, CN=NAME         anabranch://PROJECT/user/NAME  signs; TLS client
  *     broker    O=PROJECT, OU=broker, CN=NAME       its host names and addresses   signs; TLS server and client
  *     operator  O=PROJECT, OU=operator, CN=NAME     anabranch://PROJECT/operator/NAME  signs; TLS client
+ *     rest      O=PROJECT, OU=rest, CN=NAME         host names and addresses       signs; TLS server
  *
  * All on P-256 with ECDSA and SHA-256. What is verified: the root's signature, X.509 strictly, times, purpose, both
  * usages, path length, subject and alternative names. A `struct certificate` is freed with certificate_free; several
@@ -17,7 +18,13 @@
 
 enum { CERTIFICATE_MAX_BYTES = 4096, CERTIFICATE_MAX_HOSTS = 16 };
 
-enum certificate_kind { CERTIFICATE_NODE, CERTIFICATE_USER, CERTIFICATE_BROKER, CERTIFICATE_OPERATOR };
+enum certificate_kind {
+    CERTIFICATE_NODE,
+    CERTIFICATE_USER,
+    CERTIFICATE_BROKER,
+    CERTIFICATE_OPERATOR,
+    CERTIFICATE_REST /* what a server shows to users */
+};
 
 struct certificate;
 
@@ -25,7 +32,7 @@ struct certificate;
 struct certificate_subject {
     enum certificate_kind kind;
     const char *project, *name;
-    const char *const *hosts; /* brokers: host names or addresses; when verifying, not looked at */
+    const char *const *hosts; /* broker, rest: host names or addresses; when verifying, not looked at */
     size_t n_hosts;
 };
 

@@ -37,7 +37,8 @@ static enum anb_status write_hosts(const struct certificate_subject *subject, ch
 {
     size_t used = 0;
     if (subject->n_hosts < 1 || subject->n_hosts > CERTIFICATE_MAX_HOSTS)
-        return anb_fail(err, ANB_INVALID, "a broker's certificate needs 1..%d host names", CERTIFICATE_MAX_HOSTS);
+        return anb_fail(err, ANB_INVALID, "the certificate of a %s needs 1..%d host names", subject_unit(subject->kind),
+                        CERTIFICATE_MAX_HOSTS);
     for (size_t i = 0; i < subject->n_hosts; i++) {
         const char *host = subject->hosts[i];
         if (!host_is_plain(host)) return anb_fail(err, ANB_INVALID, "\"%.64s\" is no host name or address", host);
@@ -51,7 +52,7 @@ static enum anb_status write_names(const struct certificate_subject *subject, ch
                                    struct anb_error *err)
 {
     char uri[URI_BYTES];
-    if (subject->kind == CERTIFICATE_BROKER) return write_hosts(subject, names, err);
+    if (subject_has_hosts(subject->kind)) return write_hosts(subject, names, err);
     subject_uri(subject, uri);
     snprintf(names, ALTERNATIVE_NAMES_BYTES, "URI:%s", uri);
     return ANB_OK;
@@ -137,14 +138,19 @@ enum anb_status certificate_make_root(const struct key *key, const char *project
 
 /* -- all others */
 
+static const char *extended_usage(enum certificate_kind kind)
+{
+    if (kind == CERTIFICATE_BROKER) return "serverAuth,clientAuth";
+    return kind == CERTIFICATE_REST ? "serverAuth" : "clientAuth";
+}
+
 static bool extend_leaf(X509 *x509, X509 *issuer, enum certificate_kind kind, const char *names)
 {
     X509V3_CTX context;
     X509V3_set_ctx(&context, issuer, x509, NULL, NULL, 0);
     return extend(x509, &context, NID_basic_constraints, "critical,CA:FALSE") &&
            extend(x509, &context, NID_key_usage, "critical,digitalSignature") &&
-           extend(x509, &context, NID_ext_key_usage,
-                  kind == CERTIFICATE_BROKER ? "serverAuth,clientAuth" : "clientAuth") &&
+           extend(x509, &context, NID_ext_key_usage, extended_usage(kind)) &&
            extend(x509, &context, NID_subject_key_identifier, "hash") &&
            extend(x509, &context, NID_authority_key_identifier, "keyid:always") &&
            extend(x509, &context, NID_subject_alt_name, names);

@@ -5,7 +5,8 @@
 static const char *const units[] = {[CERTIFICATE_NODE] = "node",
                                     [CERTIFICATE_USER] = "user",
                                     [CERTIFICATE_BROKER] = "broker",
-                                    [CERTIFICATE_OPERATOR] = "operator"};
+                                    [CERTIFICATE_OPERATOR] = "operator",
+                                    [CERTIFICATE_REST] = "rest"};
 
 const char *subject_unit(enum certificate_kind kind)
 {
@@ -16,6 +17,11 @@ enum anb_status subject_check(const struct certificate_subject *subject, struct 
 {
     enum anb_status status = name_check("project", subject->project, err);
     return status == ANB_OK ? name_check(units[subject->kind], subject->name, err) : status;
+}
+
+bool subject_has_hosts(enum certificate_kind kind)
+{
+    return kind == CERTIFICATE_BROKER || kind == CERTIFICATE_REST;
 }
 
 static bool add_entry(X509_NAME *name, const char *field, const char *text)

@@ -1,9 +1,9 @@
 #include "crypto/digest.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { FILE_PART_BYTES = 65536 };
@@ -92,7 +92,7 @@ enum anb_status digest_of_file(int fd, int64_t offset, int64_t bytes, struct dig
 
 bool digest_equal(const struct digest *a, const struct digest *b)
 {
-    return memcmp(a->bytes, b->bytes, DIGEST_BYTES) == 0;
+    return CRYPTO_memcmp(a->bytes, b->bytes, DIGEST_BYTES) == 0;
 }
 
 const char *digest_text(const struct digest *digest, char text[DIGEST_TEXT_BYTES])

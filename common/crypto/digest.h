@@ -23,7 +23,7 @@ enum anb_status digest_of(struct slice bytes, struct digest *out, struct anb_err
 /* Of `bytes` bytes of the file open at `fd` from `offset` on, read by pread. CORRUPT when there are fewer. */
 enum anb_status digest_of_file(int fd, int64_t offset, int64_t bytes, struct digest *out, struct anb_error *err)
     __attribute__((warn_unused_result));
-bool digest_equal(const struct digest *a, const struct digest *b);
+bool digest_equal(const struct digest *a, const struct digest *b); /* in constant time */
 const char *digest_text(const struct digest *digest, char text[DIGEST_TEXT_BYTES]);
 
 #endif

@@ -39,7 +39,7 @@ static enum anb_status check_submission(struct apply *apply, const struct job_su
                       record->job, REQUEST_MAX_BYTES, request_bytes);
     if (job_find(apply->federation, record->job))
         return refuse(apply, REFUSAL_REPEATED, ANB_EXISTS, "job %s was submitted before", record->job);
-    if (federation_job_by_request(apply->federation, record->request))
+    if (federation_job_by_request(apply->federation, record->submitter, record->request))
         return refuse(apply, REFUSAL_REPEATED, ANB_EXISTS, "request \"%s\" was submitted before", record->request);
     enum anb_status status = check_beginning(apply, record, &record->bundle, PURPOSE_BUNDLE);
     return status == ANB_OK ? check_beginning(apply, record, &record->model, PURPOSE_MODEL) : status;

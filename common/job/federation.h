@@ -177,7 +177,9 @@ size_t federation_n_jobs(const struct federation *federation);
 const struct job_state *federation_job_at(const struct federation *federation,
                                           size_t index); /* in order of submission */
 const struct job_state *federation_job(const struct federation *federation, const char *id);
-const struct job_state *federation_job_by_request(const struct federation *federation, const char *request);
+/* A request id is its submitter's own: another's is another one. */
+const struct job_state *federation_job_by_request(const struct federation *federation, const char *submitter,
+                                                  const char *request);
 const struct round_state *job_round(const struct job_state *job); /* the current one; NULL: none yet */
 
 /* Streams of jobs that have ended are forgotten. */

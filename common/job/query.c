@@ -51,10 +51,13 @@ const struct job_state *federation_job(const struct federation *federation, cons
     return job_find(federation, id);
 }
 
-const struct job_state *federation_job_by_request(const struct federation *federation, const char *request)
+const struct job_state *federation_job_by_request(const struct federation *federation, const char *submitter,
+                                                  const char *request)
 {
-    for (size_t i = 0; i < federation->n_jobs; i++)
-        if (strcmp(federation->jobs[i]->request, request) == 0) return federation->jobs[i];
+    for (size_t i = 0; i < federation->n_jobs; i++) {
+        const struct job_state *job = federation->jobs[i];
+        if (strcmp(job->request, request) == 0 && strcmp(job->submitter, submitter) == 0) return job;
+    }
     return NULL;
 }
 

@@ -16,14 +16,14 @@ enum cli_exit { EXIT_OK = 0, EXIT_JOB_FAILED = 1, EXIT_CANNOT = 2, EXIT_TIMED_OU
 
 /* The first member of each verb's settings. */
 struct cli_common {
-    char *server; /* NULL: the running dev federation's, else the default */
+    char *server; /* NULL: where the user logged in last */
     bool json;
 };
 
 #define CLI_JSON_ENTRY(type) OPTION_BOOL_ENTRY(type, common.json, "json", "print JSON instead of text")
 #define CLI_COMMON_ENTRIES(type)                                                                                       \
     OPTION_OPTIONAL_ENTRY(type, common.server, "server",                                                               \
-                          "address of the server; else the running dev federation's, else http://127.0.0.1:8500"),     \
+                          "address of the server; else the one of the last anabranch login or dev up"),                \
         CLI_JSON_ENTRY(type)
 
 struct cli_verb {
@@ -43,7 +43,7 @@ extern const struct cli_verb verb_job_submit, verb_job_list, verb_job_show, verb
     verb_job_abort, verb_job_download, verb_job_delete, verb_site_list, verb_aggregator_list, verb_health, verb_version,
     verb_dev_up, verb_dev_status, verb_dev_down, verb_provision_create, verb_provision_add, verb_provision_request,
     verb_provision_approve, verb_provision_revoke, verb_provision_renew, verb_provision_show, verb_provision_brokers,
-    verb_policy_check;
+    verb_policy_check, verb_login, verb_logout, verb_whoami, verb_token_create, verb_token_list, verb_token_revoke;
 
 extern const struct cli_verb *const cli_verbs[]; /* NULL at the end */
 

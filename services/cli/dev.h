@@ -1,9 +1,9 @@
 /* A federation on this machine: what runs, where its files lie, and how its processes are started and ended.
  *
- * All of it lies in one folder: state.json (what was started), logs/NAME.log, run/NAME.json (ready files), data/NAME. A
- * process is known by its number and its stamp (boot and start time), so that a number which has been given to somebody
- * else's process since is never signalled. One command at a time works in a folder: it holds the folder's lock. One
- * thread. */
+ * All of it lies in one folder: state.json (what was started), logs/NAME.log, run/NAME.json (ready files), data/NAME,
+ * project/ (keys and certificates). A process is known by its number and its stamp (boot and start time), so that a
+ * number which has been given to somebody else's process since is never signalled. One command at a time works in a
+ * folder: it holds the folder's lock. One thread. */
 #ifndef ANB_CLI_DEV_H
 #define ANB_CLI_DEV_H
 
@@ -51,8 +51,14 @@ enum anb_status dev_state_remove(const char *folder, bool keep_data, struct anb_
 /* FOLDER/`part`/NAME`suffix`; INVALID when that is too long. */
 enum anb_status dev_path(const struct dev_state *state, const char *part, const char *name, const char *suffix,
                          char path[DEV_PATH_BYTES], struct anb_error *err);
-/* The address of the server that `dev up` started in the default folder, if it still runs. */
-bool dev_running_server(char *address, size_t size);
+
+/* -- who belongs to it (dev_project.c) */
+
+#define DEV_USER "admin"
+/* FOLDER/project with a kit for the server, each aggregator and site, and DEV_USER; the brokers' addresses are known.
+ */
+enum anb_status dev_project_make(const struct dev_state *state, int64_t sites, int64_t aggregators,
+                                 struct anb_error *err);
 
 /* -- processes (dev_process.c) */
 

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/contexts.h"
 #include "cli/dev.h"
 
 #include <unistd.h>
@@ -29,6 +30,8 @@ static enum anb_status stop_all(const struct settings *settings, const char *fol
     }
     if (status != ANB_OK) return status;
     size_t alive = dev_count_alive(&state), killed = dev_nodes_end(&state, settings->grace_s * 1000);
+    bool was_logged_in;
+    if (*state.server) context_remove(state.server, &was_logged_in, NULL);
     status = dev_state_remove(folder, settings->keep_data, err);
     if (status != ANB_OK) return status;
     if (settings->common.json)

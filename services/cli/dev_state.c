@@ -126,10 +126,11 @@ enum anb_status dev_state_save(const struct dev_state *state, struct anb_error *
 
 enum anb_status dev_state_remove(const char *folder, bool keep_data, struct anb_error *err)
 {
-    static const char *const parts[] = {"run", "logs", "data"}; /* the last two are kept with the data */
+    static const char *const parts[] = {"run", "logs", "data",
+                                        "project"}; /* all but the first are kept with the data */
     char path[DEV_PATH_BYTES + 16];
     enum anb_status status = ANB_OK;
-    for (size_t i = 0; status == ANB_OK && i < (keep_data ? 1 : 3); i++) {
+    for (size_t i = 0; status == ANB_OK && i < (keep_data ? 1 : sizeof parts / sizeof *parts); i++) {
         snprintf(path, sizeof path, "%s/%s", folder, parts[i]);
         status = file_remove_folder(path, err);
     }
@@ -138,15 +139,4 @@ enum anb_status dev_state_remove(const char *folder, bool keep_data, struct anb_
     if (unlink(path) != 0 && errno != ENOENT) return anb_fail_errno(err, errno, "cannot remove %s", path);
     rmdir(folder); /* stays when something else is in it */
     return ANB_OK;
-}
-
-bool dev_running_server(char *address, size_t size)
-{
-    char folder[DEV_PATH_BYTES];
-    struct dev_state state;
-    if (dev_folder(NULL, folder, NULL) != ANB_OK || dev_state_load(folder, &state, NULL) != ANB_OK) return false;
-    for (size_t i = 0; i < state.n_nodes; i++)
-        if (strcmp(state.nodes[i].role, "server") == 0 && dev_process_is_alive(&state.nodes[i].process))
-            return *state.server && snprintf(address, size, "%s", state.server) < (int)size;
-    return false;
 }

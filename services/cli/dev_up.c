@@ -5,7 +5,9 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "cli/cli.h"
+#include "cli/contexts.h"
 #include "cli/dev.h"
+#include "cli/provision.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -15,7 +17,7 @@
 #include <unistd.h>
 
 enum {
-    MAX_WORDS = 24,
+    MAX_WORDS = 40,
     POLL_MS = 10,
     GRACE_MS = 5000,
     READY_CEILING_BYTES = 65536,
@@ -230,21 +232,55 @@ static bool port_is_free(int port)
     return is_free;
 }
 
+/* Whoever brings a federation up is its admin, and is logged in. */
+static enum anb_status log_in(const struct up *up, struct anb_error *err)
+{
+    struct context context = {.server = ""};
+    snprintf(context.server, sizeof context.server, "%s", up->state.server);
+    enum anb_status status = dev_path(&up->state, "project/kits", DEV_USER, "", context.kit, err);
+    if (status == ANB_OK) status = dev_path(&up->state, "project/kits", DEV_USER, "/root.pem", context.root, err);
+    return status == ANB_OK ? context_put(&context, true, err) : status;
+}
+
+struct kit_files {
+    char certificate[DEV_PATH_BYTES], key[DEV_PATH_BYTES], root[DEV_PATH_BYTES], roster[DEV_PATH_BYTES];
+};
+
+static enum anb_status add_kit(const char *kit, struct kit_files *files, struct words *more, struct anb_error *err)
+{
+    const struct {
+        const char *option, *name;
+        char *path;
+    } all[] = {{"--rest-certificate", "rest-certificate.pem", files->certificate},
+               {"--rest-key", "rest-key.pem", files->key},
+               {"--root", "root.pem", files->root},
+               {"--roster", "roster", files->roster}};
+    enum anb_status status = ANB_OK;
+    for (size_t i = 0; i < sizeof all / sizeof *all && status == ANB_OK; i++) {
+        status = provision_path(kit, all[i].name, all[i].path, err);
+        add_word(more, all[i].option, all[i].path);
+    }
+    return status;
+}
+
 static enum anb_status start_server(struct up *up, struct anb_error *err)
 {
     struct words more = {.count = 0};
     struct doc *ready = NULL;
-    char limit[16];
+    char limit[16], kit[DEV_PATH_BYTES];
+    struct kit_files files;
     const char *any = port_is_free(DEFAULT_PORT) ? "127.0.0.1:8500" : "127.0.0.1:0";
     snprintf(limit, sizeof limit, "%d", up->settings->bootstrap_servers ? 0 : EMBEDDED_MODEL_MIB);
     add_word(&more, "--listen", up->settings->listen ? up->settings->listen : any);
     add_word(&more, "--max-model-mib", limit);
-    enum anb_status status = start_member(up, "server", "server", &more, err);
+    enum anb_status status = dev_path(&up->state, "project/kits", "server", "", kit, err);
+    if (status == ANB_OK) status = add_kit(kit, &files, &more, err);
+    if (status == ANB_OK) status = start_member(up, "server", "server", &more, err);
     if (status == ANB_OK) status = await_or_show(up, "server", &ready, err);
     if (status != ANB_OK) return status;
-    snprintf(up->state.server, sizeof up->state.server, "http://%s", doc_text(doc_get(ready, "listen"), ""));
+    snprintf(up->state.server, sizeof up->state.server, "https://%s", doc_text(doc_get(ready, "listen"), ""));
     doc_free(ready);
-    return ANB_OK;
+    return log_in(up, err);
 }
 
 static enum anb_status start_many(struct up *up, const char *role, int64_t count, struct anb_error *err)
@@ -262,6 +298,7 @@ static enum anb_status start_many(struct up *up, const char *role, int64_t count
 static enum anb_status start_all(struct up *up, struct anb_error *err)
 {
     enum anb_status status = start_broker(up, err);
+    if (status == ANB_OK) status = dev_project_make(&up->state, up->settings->sites, up->settings->aggregators, err);
     if (status == ANB_OK) status = start_server(up, err);
     if (status == ANB_OK) status = start_many(up, "aggregator", up->settings->aggregators, err);
     if (status == ANB_OK) status = start_many(up, "site", up->settings->sites, err);
@@ -318,7 +355,6 @@ static enum anb_status print_result(const struct up *up, struct anb_error *err)
     printf("project %s runs: server %s, broker %s%s, %lld aggregator%s, %lld site%s\n", up->state.project,
            up->state.server, up->state.bootstrap_servers, up->settings->bootstrap_servers ? "" : " (embedded)",
            n_aggregators, n_aggregators == 1 ? "" : "s", n_sites, n_sites == 1 ? "" : "s");
-    if (up->settings->folder) printf("export ANABRANCH_SERVER=%s\n", up->state.server);
     fflush(stdout);
     fprintf(stderr, "next: anabranch job submit DIR --wait; anabranch dev status; anabranch dev down\n");
     return ANB_OK;

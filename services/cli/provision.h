@@ -37,7 +37,8 @@ struct provision_broker {
 struct provision_member {
     enum certificate_kind kind; /* node or user */
     char name[NAME_MAX_BYTES + 1];
-    unsigned roles; /* as in the roster */
+    unsigned roles;  /* as in the roster */
+    char *addresses; /* of a server, for its users: "a,b"; NULL: none. Owned by the project */
 };
 
 struct provision_project {
@@ -69,7 +70,8 @@ struct provision {
     struct key *root_key; /* NULL until provision_unlock */
     struct roster *roster;
     int64_t now_s;
-    int lock_fd; /* -1: none */
+    const char *addresses; /* of the command line, before those of the project file; NULL: none */
+    int lock_fd;           /* -1: none */
 };
 
 /* Lock the folder and read all of it but the root's key. Call provision_close, whatever comes out. */
@@ -98,6 +100,18 @@ enum anb_status provision_write_certificate(const char *folder, const char *name
 enum anb_status provision_read_passphrase(const char *file, char **passphrase, struct anb_error *err);
 void provision_free_passphrase(char *passphrase);
 
+/* -- a whole project (provision_create.c) -------------------------------------------------------------------------- */
+
+struct provision_wish {
+    const char *folder;              /* made anew; NULL: named as the project */
+    const char *passphrase_file;     /* encrypts the root's key; NULL: it is not */
+    const char *kit_passphrase_file; /* the same for the keys in the kits */
+};
+
+/* All of it from the text of a project file. Call provision_close, whatever comes out. */
+enum anb_status provision_create(struct slice text, const char *file, const struct provision_wish *wish,
+                                 struct provision *provision, struct anb_error *err);
+
 /* -- kits (provision_kit.c) ---------------------------------------------------------------------------------------- */
 
 /* A member's keys; those of a request are public halves only. */
@@ -123,6 +137,18 @@ enum anb_status provision_kit_write(const struct provision *provision, const cha
  * is there already. Says where. */
 enum anb_status provision_hand_out(struct provision *provision, const char *name, const struct provision_keys *keys,
                                    const char *passphrase, struct anb_error *err);
+
+/* -- what a server shows to users (provision_rest.c) --------------------------------------------------------------- */
+
+#define PROVISION_ADDRESSES_ENTRY(type)                                                                                \
+    OPTION_OPTIONAL_ENTRY(type, addresses, "addresses",                                                                \
+                          "host names and IP addresses by which users reach this server, with commas")
+
+/* INVALID unless it is "a,b": host names or addresses. NULL is fine. */
+enum anb_status provision_addresses_check(const char *addresses, struct anb_error *err);
+/* A new key and its certificate into `folder`. */
+enum anb_status provision_rest_write(const struct provision *provision, const char *name, const char *passphrase,
+                                     const char *folder, struct anb_error *err);
 
 /* -- requests (provision_request.c) -------------------------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 struct settings {
-    char *folder, *passphrase_file, *roles, *kit_passphrase_file;
+    char *folder, *passphrase_file, *roles, *kit_passphrase_file, *addresses;
 };
 
 static const struct option_entry entries[] = {
@@ -13,6 +13,7 @@ static const struct option_entry entries[] = {
         struct settings, roles, "roles", NULL,
         "for a node server, aggregator, site (more than one: with commas); for a user admin, lead or member"),
     PROVISION_KIT_ENTRY(struct settings),
+    PROVISION_ADDRESSES_ENTRY(struct settings),
 };
 
 static enum anb_status check_new(const struct roster *roster, const char *name, struct anb_error *err)
@@ -44,9 +45,11 @@ static enum anb_status run(void *context, char **operands, struct anb_error *err
     struct provision_member member = {.roles = 0};
     enum anb_status status = name_check("name", operands[0], err);
     if (status == ANB_OK) status = provision_roles_parse(settings->roles, &member.kind, &member.roles, err);
+    if (status == ANB_OK) status = provision_addresses_check(settings->addresses, err);
     if (status != ANB_OK) return status;
     snprintf(member.name, sizeof member.name, "%s", operands[0]);
     status = provision_open(settings->folder, &provision, err);
+    provision.addresses = settings->addresses;
     if (status == ANB_OK) status = add(&provision, &member, settings, err);
     provision_close(&provision);
     return status;

@@ -65,15 +65,15 @@ static enum anb_status make_members(struct provision *provision, struct provisio
     return status;
 }
 
-static enum anb_status fill(struct provision *provision, const struct settings *settings, struct slice text,
+static enum anb_status fill(struct provision *provision, const struct provision_wish *wish, struct slice text,
                             struct anb_error *err)
 {
     char *passphrase = NULL;
     struct provision_keys *keys = calloc(provision->project.n_members + 1, sizeof *keys);
     if (!keys) return anb_fail(err, ANB_NO_MEMORY, "no memory");
-    enum anb_status status = provision_read_passphrase(settings->kit_passphrase_file, &passphrase, err);
+    enum anb_status status = provision_read_passphrase(wish->kit_passphrase_file, &passphrase, err);
     if (status == ANB_OK) status = provision_write(provision->folder, "project.yaml", text, err);
-    if (status == ANB_OK) status = make_root(provision, settings->passphrase_file, err);
+    if (status == ANB_OK) status = make_root(provision, wish->passphrase_file, err);
     if (status == ANB_OK) status = make_members(provision, keys, passphrase, err);
     for (size_t i = 0; i < provision->project.n_members; i++) provision_keys_fini(&keys[i]);
     free(keys);
@@ -100,6 +100,27 @@ static enum anb_status absolute(const char *folder, char place[PROVISION_PATH_BY
     return length < PROVISION_PATH_BYTES - 160 ? ANB_OK : anb_fail(err, ANB_INVALID, "path of the folder too long");
 }
 
+static enum anb_status make(struct provision *provision, const struct provision_wish *wish, struct slice text,
+                            struct anb_error *err)
+{
+    const char *folder = wish->folder ? wish->folder : provision->project.name;
+    enum anb_status status = absolute(folder, provision->place, err);
+    if (status == ANB_OK) status = provision_folder_begin(provision->place, provision->folder, err);
+    if (status != ANB_OK) return status;
+    status = fill(provision, wish, text, err);
+    return provision_folder_finish(provision->folder, provision->place, status, err);
+}
+
+enum anb_status provision_create(struct slice text, const char *file, const struct provision_wish *wish,
+                                 struct provision *provision, struct anb_error *err)
+{
+    *provision = (struct provision){.lock_fd = -1, .now_s = clock_wall_ms() / 1000};
+    enum anb_status status = provision_project_parse(text, file, &provision->project, err);
+    return status == ANB_OK ? make(provision, wish, text, err) : status;
+}
+
+/* -- the verb */
+
 static void print_result(const struct provision *provision, const struct settings *settings)
 {
     printf("project %s: %zu nodes and users, %zu broker%s in %s\n", provision->project.name,
@@ -113,27 +134,16 @@ static void print_result(const struct provision *provision, const struct setting
         provision->place, settings->passphrase_file ? "" : ", and it is not encrypted");
 }
 
-static enum anb_status create(struct provision *provision, const struct settings *settings, struct slice text,
-                              struct anb_error *err)
-{
-    const char *folder = settings->folder ? settings->folder : provision->project.name;
-    enum anb_status status = absolute(folder, provision->place, err);
-    if (status == ANB_OK) status = provision_folder_begin(provision->place, provision->folder, err);
-    if (status != ANB_OK) return status;
-    status = fill(provision, settings, text, err);
-    status = provision_folder_finish(provision->folder, provision->place, status, err);
-    if (status == ANB_OK) print_result(provision, settings);
-    return status;
-}
-
 static enum anb_status run(void *context, char **operands, struct anb_error *err)
 {
+    const struct settings *settings = context;
+    const struct provision_wish wish = {settings->folder, settings->passphrase_file, settings->kit_passphrase_file};
+    struct provision provision = {.lock_fd = -1};
     struct buf text;
-    struct provision provision = {.lock_fd = -1, .now_s = clock_wall_ms() / 1000};
     buf_init(&text, FILE_CEILING_BYTES);
     enum anb_status status = file_read(operands[0], &text, err);
-    if (status == ANB_OK) status = provision_project_parse(buf_slice(&text), operands[0], &provision.project, err);
-    if (status == ANB_OK) status = create(&provision, context, buf_slice(&text), err);
+    if (status == ANB_OK) status = provision_create(buf_slice(&text), operands[0], &wish, &provision, err);
+    if (status == ANB_OK) print_result(&provision, settings);
     provision_close(&provision);
     buf_fini(&text);
     return status;

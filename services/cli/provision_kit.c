@@ -95,6 +95,10 @@ static enum anb_status write_settings(const struct provision *provision, const s
     if (status == ANB_OK)
         status = buf_printf(&text, err, "\npartitions: %lld\n%s", (long long)provision->project.partitions,
                             strcmp(program, "anabranch-aggregator") == 0 ? "" : "data-folder: data\n");
+    if (status == ANB_OK && roster_has_role(member, ROSTER_SERVER))
+        status = buf_append_text(
+            &text, "root: root.pem\nroster: roster\nrest-certificate: rest-certificate.pem\nrest-key: rest-key.pem\n",
+            err);
     if (status == ANB_OK) status = provision_write(folder, "node.yaml", buf_slice(&text), err);
     buf_fini(&text);
     return status;
@@ -147,6 +151,8 @@ enum anb_status provision_kit_write(const struct provision *provision, const cha
     if (status == ANB_OK && member->kind == CERTIFICATE_NODE) status = write_settings(provision, member, beside, err);
     if (status == ANB_OK && member->kind == CERTIFICATE_USER) status = write_user(provision, member, beside, err);
     if (status == ANB_OK && keys) status = provision_keys_write(keys, beside, passphrase, err);
+    if (status == ANB_OK && keys && roster_has_role(member, ROSTER_SERVER))
+        status = provision_rest_write(provision, name, passphrase, beside, err);
     return provision_folder_finish(beside, path, status, err);
 }
 

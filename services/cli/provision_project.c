@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_PARTITIONS = 4, MAX_PARTITIONS = 64, DEFAULT_DAYS = 365, WORDS_BYTES = 128 };
+enum { DEFAULT_PARTITIONS = 4, MAX_PARTITIONS = 64, DEFAULT_DAYS = 365, WORDS_BYTES = 128, ADDRESSES_BYTES = 4096 };
 
 struct reading {
     const char *file;
@@ -122,16 +122,30 @@ enum anb_status provision_roles_parse(const char *words, enum certificate_kind *
     return ANB_OK;
 }
 
-/* `roles` is a text or a list of texts. */
-static enum anb_status join_roles(const struct reading *reading, const struct doc *map, char words[WORDS_BYTES],
-                                  struct anb_error *err)
+/* A text, or a list of texts as "a,b". False when that is too long. */
+static bool join(const struct doc *words, char *text, size_t size)
 {
-    const struct doc *roles = doc_get(map, "roles") ? doc_get(map, "roles") : doc_get(map, "role");
-    size_t used = (size_t)snprintf(words, WORDS_BYTES, "%s", doc_text(roles, ""));
-    for (size_t i = 0; doc_kind(roles) == DOC_LIST && i < doc_size(roles) && used < WORDS_BYTES; i++)
-        used +=
-            (size_t)snprintf(words + used, WORDS_BYTES - used, "%s%s", i ? "," : "", doc_text(doc_at(roles, i), "?"));
-    return used < WORDS_BYTES ? ANB_OK : bad(reading, map, err, "too many roles");
+    size_t used = (size_t)snprintf(text, size, "%s", doc_text(words, ""));
+    for (size_t i = 0; doc_kind(words) == DOC_LIST && i < doc_size(words) && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? "," : "", doc_text(doc_at(words, i), "?"));
+    return used < size;
+}
+
+static enum anb_status read_addresses(const struct reading *reading, const struct doc *map,
+                                      struct provision_member *member, struct anb_error *err)
+{
+    char text[ADDRESSES_BYTES];
+    struct anb_error why;
+    const struct doc *addresses = doc_get(map, "addresses");
+    if (!addresses) return ANB_OK;
+    if (!(member->roles & 1u << ROSTER_SERVER))
+        return bad(reading, addresses, err, "%s: only a server has addresses", member->name);
+    if (!join(addresses, text, sizeof text))
+        return bad(reading, addresses, err, "%s: too many addresses", member->name);
+    if (provision_addresses_check(text, &why) != ANB_OK)
+        return bad(reading, addresses, err, "%s: %s", member->name, why.text);
+    member->addresses = strdup(text);
+    return member->addresses ? ANB_OK : anb_fail(err, ANB_NO_MEMORY, "no memory for a project");
 }
 
 static bool name_is_taken(const struct provision_project *project, const char *name)
@@ -144,7 +158,7 @@ static bool name_is_taken(const struct provision_project *project, const char *n
 static enum anb_status read_member(const struct reading *reading, const struct doc *map, enum certificate_kind kind,
                                    struct anb_error *err)
 {
-    static const char *const keys[] = {"name", "roles", "role", NULL};
+    static const char *const keys[] = {"name", "roles", "role", "addresses", NULL};
     struct provision_project *project = reading->project;
     struct provision_member *member = &project->members[project->n_members];
     struct anb_error why;
@@ -152,8 +166,9 @@ static enum anb_status read_member(const struct reading *reading, const struct d
     const char *name = doc_text(doc_get(map, "name"), "");
     const char *what = kind == CERTIFICATE_NODE ? "a node" : "a user";
     enum anb_status status = check_keys(reading, map, what, keys, err);
-    if (status == ANB_OK) status = join_roles(reading, map, words, err);
     if (status != ANB_OK) return status;
+    if (!join(doc_get(map, "roles") ? doc_get(map, "roles") : doc_get(map, "role"), words, sizeof words))
+        return bad(reading, map, err, "too many roles");
     if (name_check("name", name, &why) != ANB_OK) return bad(reading, map, err, "%s", why.text);
     if (name_is_taken(project, name)) return bad(reading, map, err, "the name %s stands here twice", name);
     if (provision_roles_parse(words, &member->kind, &member->roles, &why) != ANB_OK)
@@ -161,7 +176,7 @@ static enum anb_status read_member(const struct reading *reading, const struct d
     if (member->kind != kind) return bad(reading, map, err, "%s: %s cannot be %s", name, what, words);
     snprintf(member->name, sizeof member->name, "%s", name);
     project->n_members++;
-    return ANB_OK;
+    return read_addresses(reading, map, member, err);
 }
 
 static enum anb_status read_list(const struct reading *reading, const struct doc *map, const char *key,
@@ -220,6 +235,7 @@ enum anb_status provision_project_parse(struct slice text, const char *file, str
 
 void provision_project_fini(struct provision_project *project)
 {
+    for (size_t i = 0; i < project->n_members; i++) free(project->members[i].addresses);
     free(project->members);
     *project = (struct provision_project){0};
 }

@@ -4,12 +4,13 @@
 #include <stdio.h>
 
 struct settings {
-    char *folder, *passphrase_file, *kit_passphrase_file;
+    char *folder, *passphrase_file, *kit_passphrase_file, *addresses;
 };
 
 static const struct option_entry entries[] = {
     PROVISION_ENTRIES(struct settings),
     PROVISION_KIT_ENTRY(struct settings),
+    PROVISION_ADDRESSES_ENTRY(struct settings),
 };
 
 static enum anb_status renew(struct provision *provision, const struct provision_member *member,
@@ -32,6 +33,8 @@ static enum anb_status run(void *context, char **operands, struct anb_error *err
     const struct settings *settings = context;
     struct provision provision;
     enum anb_status status = provision_open(settings->folder, &provision, err);
+    provision.addresses = settings->addresses;
+    if (status == ANB_OK) status = provision_addresses_check(settings->addresses, err);
     const struct roster_member *found = status == ANB_OK ? roster_find_any(provision.roster, operands[0]) : NULL;
     if (status == ANB_OK && !found)
         status = anb_fail(err, ANB_NOT_FOUND, "no node or user of project %s is called \"%.64s\"",

@@ -2,37 +2,60 @@
 #include "cli/rest.h"
 
 #include "base/clock.h"
+#include "cli/provision.h"
 #include "cli/rest_private.h"
 #include "cli/server.h"
+#include "crypto/key.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { BODY_CEILING_BYTES = 256 << 20, CONNECT_MS = 5000, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 2000 };
 
-enum anb_status rest_open(const char *server, struct rest **rest, struct anb_error *err)
+/* The passphrase is read once: it lives as long as the session. */
+static enum anb_status start(struct rest *rest, struct anb_error *err)
+{
+    const char *file = rest->context.passphrase_file;
+    enum anb_status status = provision_read_passphrase(*file ? file : NULL, &rest->passphrase, err);
+    if (status != ANB_OK) return status;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return anb_fail(err, ANB_FATAL, "libcurl does not start");
+    rest->curl = curl_easy_init();
+    return rest->curl ? ANB_OK : anb_fail(err, ANB_NO_MEMORY, "no memory");
+}
+
+enum anb_status rest_open_as(const struct context *context, struct rest **rest, struct anb_error *err)
 {
     struct rest *opened = calloc(1, sizeof *opened);
     if (!opened) return anb_fail(err, ANB_NO_MEMORY, "no memory");
-    enum anb_status status = server_address(server, opened->server, sizeof opened->server, err);
-    if (status == ANB_OK && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        status = anb_fail(err, ANB_FATAL, "libcurl does not start");
-    if (status == ANB_OK && !(opened->curl = curl_easy_init())) status = anb_fail(err, ANB_NO_MEMORY, "no memory");
-    if (status != ANB_OK) {
-        free(opened);
-        return status;
-    }
-    opened->loopback = server_is_loopback(opened->server);
+    opened->context = *context;
+    opened->loopback = server_is_loopback(context->server);
     opened->patience_ms = REST_PATIENCE_MS;
-    *rest = opened;
-    return ANB_OK;
+    enum anb_status status = start(opened, err);
+    if (status == ANB_OK)
+        *rest = opened;
+    else
+        rest_close(opened);
+    return status;
+}
+
+enum anb_status rest_open(const char *server, struct rest **rest, struct anb_error *err)
+{
+    char address[CONTEXT_TEXT_BYTES];
+    struct context context;
+    enum anb_status status = server ? server_address(server, address, sizeof address, err) : ANB_OK;
+    if (status == ANB_OK) status = context_find(server ? address : NULL, &context, err);
+    if (status == ANB_OK) status = rest_open_as(&context, rest, err);
+    key_wipe(&context, sizeof context);
+    return status;
 }
 
 void rest_close(struct rest *rest)
 {
     if (!rest) return;
-    curl_easy_cleanup(rest->curl);
+    if (rest->curl) curl_easy_cleanup(rest->curl);
     curl_global_cleanup();
+    provision_free_passphrase(rest->passphrase);
+    key_wipe(rest, sizeof *rest);
     free(rest);
 }
 
@@ -63,19 +86,40 @@ static int report_progress(void *context, curl_off_t to_come, curl_off_t came, c
     return 0;
 }
 
+/* What the other end must prove, and what it gets from us. */
+static void set_identity(const struct rest *rest)
+{
+    CURL *curl = rest->curl;
+    const struct context *context = &rest->context;
+    char path[REST_PATH_BYTES];
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (*context->root) curl_easy_setopt(curl, CURLOPT_CAINFO, context->root);
+    if (*context->token) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, context->token);
+    }
+    if (!*context->kit) return;
+    snprintf(path, sizeof path, "%s/certificate.pem", context->kit);
+    curl_easy_setopt(curl, CURLOPT_SSLCERT, path);
+    snprintf(path, sizeof path, "%s/identity-key.pem", context->kit);
+    curl_easy_setopt(curl, CURLOPT_SSLKEY, path);
+    if (rest->passphrase) curl_easy_setopt(curl, CURLOPT_KEYPASSWD, rest->passphrase);
+}
+
 static void set_transport(const struct exchange *exchange, const char *url)
 {
     CURL *curl = exchange->rest->curl;
     curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "anabranch/" ANB_VERSION);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)exchange->limit_s);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)REST_SILENCE_S);
+    set_identity(exchange->rest);
     /* A proxy of the environment never stands between us and this machine. */
     if (exchange->rest->loopback) curl_easy_setopt(curl, CURLOPT_PROXY, "");
 }
@@ -85,6 +129,8 @@ static void set_request(struct exchange *exchange)
     CURL *curl = exchange->rest->curl;
     if (exchange->mime)
         curl_easy_setopt(curl, CURLOPT_MIMEPOST, exchange->mime);
+    else if (exchange->json)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, exchange->json);
     else if (strcmp(exchange->method, "POST") == 0)
         curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, "");
     else if (strcmp(exchange->method, "GET") != 0)
@@ -100,7 +146,7 @@ static void set_request(struct exchange *exchange)
 static enum anb_status transport_failure(const struct exchange *exchange, CURLcode code, const char *words,
                                          struct anb_error *err)
 {
-    const char *why = *words ? words : curl_easy_strerror(code), *server = exchange->rest->server;
+    const char *why = *words ? words : curl_easy_strerror(code), *server = exchange->rest->context.server;
     long error_number = 0;
     switch (code) {
     case CURLE_WRITE_ERROR:
@@ -111,6 +157,7 @@ static enum anb_status transport_failure(const struct exchange *exchange, CURLco
     case CURLE_UNSUPPORTED_PROTOCOL: return anb_fail(err, ANB_INVALID, "server %s: %s", server, why);
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM: return anb_fail(err, ANB_DENIED, "server %s: %s", server, why);
     case CURLE_OUT_OF_MEMORY: return anb_fail(err, ANB_NO_MEMORY, "no memory");
     case CURLE_COULDNT_CONNECT:
@@ -173,7 +220,7 @@ static enum anb_status refusal(const struct exchange *exchange, struct anb_error
         anb_fail(err, status, "%s", message);
     else
         anb_fail(err, status, "%s answered %ld to %s %s, without a sentence: is an anabranch-server there?",
-                 exchange->rest->server, exchange->http_status, exchange->method, exchange->path);
+                 exchange->rest->context.server, exchange->http_status, exchange->method, exchange->path);
     doc_free(body);
     return status;
 }
@@ -182,15 +229,19 @@ enum anb_status exchange_run(struct exchange *exchange, struct anb_error *err)
 {
     char url[REST_URL_BYTES], words[CURL_ERROR_SIZE] = "";
     CURL *curl = exchange->rest->curl;
-    if (snprintf(url, sizeof url, "%s%s", exchange->rest->server, exchange->path) >= (int)sizeof url)
+    if (snprintf(url, sizeof url, "%s%s", exchange->rest->context.server, exchange->path) >= (int)sizeof url)
         return anb_fail(err, ANB_INVALID, "address too long: %.200s", exchange->path);
     buf_clear(&exchange->body);
     exchange->sink_error.status = ANB_OK;
     set_transport(exchange, url);
     set_request(exchange);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
+    struct curl_slist *fields = exchange->json ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
+    if (fields) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, fields);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(fields);
     if (code != CURLE_OK) return transport_failure(exchange, code, words, err);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange->http_status);
     return exchange->http_status >= 200 && exchange->http_status < 300 ? ANB_OK : refusal(exchange, err);
@@ -219,7 +270,7 @@ enum anb_status rest_parse_body(const struct exchange *exchange, struct doc **bo
         enum anb_status status = doc_parse_json(buf_slice(&exchange->body), "answer", &parsed, &why);
         if (status != ANB_OK)
             return anb_fail(err, status == ANB_TOO_LARGE ? ANB_FATAL : ANB_IO,
-                            "%s answered %s %s with something else than expected: %s", exchange->rest->server,
+                            "%s answered %s %s with something else than expected: %s", exchange->rest->context.server,
                             exchange->method, exchange->path, why.text);
     }
     if (body)
@@ -255,5 +306,16 @@ enum anb_status rest_call(struct rest *rest, const char *method, const char *pat
     enum anb_status status = rest_repeat(rest, try_call, &call, err);
     if (status == ANB_OK) status = rest_parse_body(&call.exchange, body, err);
     buf_fini(&call.exchange.body);
+    return status;
+}
+
+enum anb_status rest_post(struct rest *rest, const char *path, const char *json, struct doc **body,
+                          struct anb_error *err)
+{
+    struct exchange exchange = {.rest = rest, .method = "POST", .path = path, .json = json, .limit_s = REST_ANSWER_S};
+    buf_init(&exchange.body, BODY_CEILING_BYTES);
+    enum anb_status status = exchange_run(&exchange, err);
+    if (status == ANB_OK) status = rest_parse_body(&exchange, body, err);
+    key_fini_buf(&exchange.body);
     return status;
 }

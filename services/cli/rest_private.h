@@ -2,15 +2,17 @@
 #ifndef ANB_CLI_REST_PRIVATE_H
 #define ANB_CLI_REST_PRIVATE_H
 
+#include "cli/contexts.h"
 #include "cli/rest.h"
 
 #include <curl/curl.h>
 
-enum { REST_URL_BYTES = 2048, REST_SILENCE_S = 60, REST_ANSWER_S = 30 };
+enum { REST_URL_BYTES = 2048, REST_PATH_BYTES = CONTEXT_TEXT_BYTES + 32, REST_SILENCE_S = 60, REST_ANSWER_S = 30 };
 
 struct rest {
     CURL *curl;
-    char server[1024]; /* "http://127.0.0.1:8500" */
+    struct context context; /* the server, and what is shown to it */
+    char *passphrase;       /* of the kit's key; NULL: none */
     bool loopback;
     int64_t patience_ms;
 };
@@ -19,8 +21,9 @@ struct exchange {
     struct rest *rest;
     const char *method;
     const char *path;
-    int64_t limit_s; /* of the whole exchange; 0: only silence ends it */
-    curl_mime *mime; /* NULL: no body */
+    int64_t limit_s;  /* of the whole exchange; 0: only silence ends it */
+    curl_mime *mime;  /* NULL: no such body */
+    const char *json; /* NULL: no such body */
     const struct rest_watch *watch;
     /* Where the body of a 2xx answer goes; NULL: to `body`. False ends the exchange with `sink_error`. */
     bool (*sink)(void *context, struct slice bytes, struct anb_error *err);

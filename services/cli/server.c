@@ -1,23 +1,19 @@
 #include "cli/server.h"
 
-#include "cli/dev.h"
-
 #include <stdio.h>
 #include <string.h>
 
 enum anb_status server_address(const char *given, char *address, size_t size, struct anb_error *err)
 {
-    char running[256];
-    if (!given) given = dev_running_server(running, sizeof running) ? running : "http://127.0.0.1:8500";
     const char *scheme_end = strstr(given, "://"), *rest = scheme_end ? scheme_end + 3 : given;
-    bool known = !scheme_end || strncmp(given, "http://", 7) == 0 || strncmp(given, "https://", 8) == 0;
+    bool known = !scheme_end || strncmp(given, "https://", 8) == 0;
     size_t length = strlen(given);
     while (length > 0 && given[length - 1] == '/') length--;
     bool clean = *rest && *rest != '/' && *rest != ':';
-    for (const char *c = rest; *c; c++) clean = clean && *c > ' ' && *c < 0x7f && !strchr("?#%\\\"<>", *c);
+    for (const char *c = rest; *c; c++) clean = clean && *c > ' ' && *c < 0x7f && !strchr("?#%\\\"<>@", *c);
     if (!known || !clean)
-        return anb_fail(err, ANB_INVALID, "server \"%.200s\" is not an address: write http://HOST:PORT", given);
-    if (snprintf(address, size, "%s%.*s", scheme_end ? "" : "http://", (int)length, given) >= (int)size)
+        return anb_fail(err, ANB_INVALID, "server \"%.200s\" is not an address: write https://HOST:PORT", given);
+    if (snprintf(address, size, "%s%.*s", scheme_end ? "" : "https://", (int)length, given) >= (int)size)
         return anb_fail(err, ANB_INVALID, "server address too long: %.64s...", given);
     return ANB_OK;
 }

@@ -13,6 +13,12 @@ const struct cli_verb *const cli_verbs[] = {&verb_job_submit,
                                             &verb_job_delete,
                                             &verb_site_list,
                                             &verb_aggregator_list,
+                                            &verb_login,
+                                            &verb_logout,
+                                            &verb_whoami,
+                                            &verb_token_create,
+                                            &verb_token_list,
+                                            &verb_token_revoke,
                                             &verb_health,
                                             &verb_version,
                                             &verb_dev_up,
@@ -29,7 +35,7 @@ const struct cli_verb *const cli_verbs[] = {&verb_job_submit,
                                             &verb_policy_check,
                                             NULL};
 
-enum { WORDS_BYTES = 96, MAX_VERBS = 32 };
+enum { WORDS_BYTES = 96, MAX_VERBS = 64 };
 
 static const char exit_codes[] = "Exit codes: 0 ok; 1 the job failed or was aborted; 2 the server cannot be reached or "
                                  "does not allow it, or the\nwork could not be done (disk full, server error); 3 timed "

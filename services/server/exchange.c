@@ -26,6 +26,7 @@ void *exchange_target(void *http, const char *raw, struct MHD_Connection *connec
     exchange->http = http;
     exchange->connection = connection;
     upload_init(&exchange->request.upload);
+    buf_init(&exchange->request.body, REQUEST_JSON_BYTES);
     exchange->status = target_parse(raw, &exchange->request.target, &exchange->err);
     http_note_exchange(http, 1);
     return exchange;
@@ -41,6 +42,7 @@ void exchange_completed(void *http, struct MHD_Connection *connection, void **co
     multipart_finish(exchange->parts, NULL);
     if (exchange->request.work_free) exchange->request.work_free(exchange->request.work);
     upload_fini(&exchange->request.upload);
+    buf_fini(&exchange->request.body);
     free(exchange);
     *context = NULL;
     http_note_exchange(http, -1);
@@ -72,6 +74,7 @@ static enum MHD_Result send_answer(struct exchange *exchange, struct answer *ans
     MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (*answer->etag) MHD_add_response_header(response, "ETag", answer->etag);
+    if (answer->code == 401) MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     if (*answer->allow) MHD_add_response_header(response, "Allow", answer->allow);
     /* After a file, 0.9.75 does not see what the client had already sent or closed. */
     if (answer->is_last || is_file) MHD_add_response_header(response, "Connection", "close");
@@ -127,28 +130,70 @@ static enum MHD_Result note_header(void *context, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-static bool is_multipart(const char *content_type)
+static enum anb_status check_type(const struct exchange *exchange, const char *wanted, int *code, struct anb_error *err)
 {
-    static const char wanted[] = "multipart/form-data";
-    return content_type && strncasecmp(content_type, wanted, sizeof wanted - 1) == 0;
+    const char *type = exchange->headers.content_type;
+    size_t length = strlen(wanted);
+    if (type && strncasecmp(type, wanted, length) == 0 && (!type[length] || strchr("; ", type[length]))) return ANB_OK;
+    *code = 415;
+    return anb_fail(err, ANB_INVALID, "the body must be %s", wanted);
 }
 
-/* What may come behind the head; *code is set when the status alone does not say it. */
-static enum anb_status check_body(struct exchange *exchange, int64_t body_bytes, int *code)
+static enum anb_status check_upload(struct exchange *exchange, int64_t body_bytes)
 {
-    const struct http_config *config = &exchange->http->config;
     enum { MARGIN_BYTES = 65536 }; /* for boundaries and part heads */
-    if (!exchange->request.route->takes_upload)
-        return body_bytes == 0 ? ANB_OK : anb_fail(&exchange->err, ANB_INVALID, "this request takes no body");
-    if (!is_multipart(exchange->headers.content_type)) {
-        *code = 415;
-        return anb_fail(&exchange->err, ANB_INVALID, "the body must be multipart/form-data");
-    }
+    const struct http_config *config = &exchange->http->config;
     const struct upload_limits *limits = &config->limits;
     if (limits->model_bytes && body_bytes > limits->model_bytes + limits->bundle_bytes + MARGIN_BYTES)
         return upload_model_too_large(limits->model_bytes, &exchange->err);
     return multipart_new(exchange->connection, &exchange->request.upload, config->incoming_folder, limits,
                          &exchange->parts, &exchange->err);
+}
+
+static enum anb_status json_too_large(struct anb_error *err)
+{
+    return anb_fail(err, ANB_TOO_LARGE, "the body is larger than %d bytes", REQUEST_JSON_BYTES);
+}
+
+/* What may come behind the head; *code is set when the status alone does not say it. */
+static enum anb_status check_body(struct exchange *exchange, int64_t body_bytes, int *code)
+{
+    struct anb_error *err = &exchange->err;
+    enum anb_status status;
+    switch (exchange->request.route->takes) {
+    case TAKES_UPLOAD:
+        status = check_type(exchange, "multipart/form-data", code, err);
+        return status == ANB_OK ? check_upload(exchange, body_bytes) : status;
+    case TAKES_JSON:
+        status = check_type(exchange, "application/json", code, err);
+        return status == ANB_OK && body_bytes > REQUEST_JSON_BYTES ? json_too_large(err) : status;
+    default: return body_bytes == 0 ? ANB_OK : anb_fail(err, ANB_INVALID, "this request takes no body");
+    }
+}
+
+static enum anb_status admit(struct exchange *exchange, int *code)
+{
+    struct http *http = exchange->http;
+    const struct credentials shown = {exchange->headers.authorization,
+                                      http->config.tls ? tls_peer(exchange->connection) : slice_of(NULL, 0)};
+    return http->config.admit(http->config.context, &shown, &exchange->request, code, &exchange->err);
+}
+
+/* Which route, and may its sender use it? Strangers are not told what is here. */
+static enum anb_status find_and_admit(struct exchange *exchange, const char *method, char allow[ROUTE_ALLOW_BYTES],
+                                      int *code)
+{
+    const struct http_config *config = &exchange->http->config;
+    struct request *request = &exchange->request;
+    struct anb_error why;
+    enum anb_status found = router_find(config->routes, config->n_routes, method, request->target.path, &request->route,
+                                        request->id, allow, &why);
+    enum anb_status status = admit(exchange, code);
+    if (found != ANB_INVALID || status != ANB_OK) *allow = 0;
+    if (status != ANB_OK || found == ANB_OK) return status;
+    *code = found == ANB_INVALID ? 405 : 404;
+    exchange->err = why;
+    return found;
 }
 
 /* Everything that can be said before the body is read. */
@@ -163,20 +208,13 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
     enum anb_status status = exchange->status;
     if (status == ANB_OK) status = headers_check(&exchange->headers, &body_bytes, &exchange->err);
     if (status == ANB_OK) status = headers_check_origin(&exchange->headers, http->on_loopback, &exchange->err);
-    if (status == ANB_OK) {
-        status = router_find(http->config.routes, http->config.n_routes, method, request->target.path, &request->route,
-                             request->id, allow, &exchange->err);
-        if (status == ANB_INVALID)
-            code = 405;
-        else
-            *allow = 0;
-    }
+    if (status == ANB_OK) status = find_and_admit(exchange, method, allow, &code);
     if (status == ANB_OK) status = target_check_queries(&request->target, request->route->queries, &exchange->err);
     if (status == ANB_OK && request->route->changes)
         status = http->config.may_change(http->config.context, &exchange->err);
     if (status == ANB_OK) status = check_body(exchange, body_bytes, &code);
     if (status != ANB_OK) return refuse(exchange, code ? code : http_code_of(status), allow);
-    enter(exchange, exchange->parts ? CONNECTION_BODY : CONNECTION_ANSWER);
+    enter(exchange, request->route->takes == TAKES_NOTHING ? CONNECTION_ANSWER : CONNECTION_BODY);
     return MHD_YES;
 }
 
@@ -184,15 +222,19 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
 static void take_body(struct exchange *exchange, const char *data, size_t size)
 {
     connection_got(&exchange->http->connections, own_connection(exchange->connection), size);
-    if (exchange->parts) exchange->status = multipart_feed(exchange->parts, data, size, &exchange->err);
+    if (exchange->parts)
+        exchange->status = multipart_feed(exchange->parts, data, size, &exchange->err);
+    else if (exchange->status == ANB_OK && buf_append(&exchange->request.body, slice_of(data, size), NULL) != ANB_OK)
+        exchange->status = json_too_large(&exchange->err);
 }
 
 static enum MHD_Result end_body(struct exchange *exchange)
 {
     struct multipart *parts = exchange->parts;
+    enter(exchange, CONNECTION_ANSWER);
+    if (!parts && exchange->status != ANB_OK) return refuse(exchange, http_code_of(exchange->status), "");
     if (!parts) return settle(exchange);
     exchange->parts = NULL;
-    enter(exchange, CONNECTION_ANSWER);
     enum anb_status status = multipart_finish(parts, &exchange->err);
     if (status == ANB_OK) status = upload_finish(&exchange->request.upload, &exchange->err);
     return status == ANB_OK ? settle(exchange) : refuse(exchange, http_code_of(status), "");

@@ -15,6 +15,7 @@ void headers_note(struct headers *headers, const char *name, const char *value)
         {"Host", &headers->n_host, &headers->host},
         {"Content-Length", &headers->n_content_length, &headers->content_length},
         {"Transfer-Encoding", &headers->n_transfer_encoding, &headers->transfer_encoding},
+        {"Authorization", &headers->n_authorization, &headers->authorization},
         {"Origin", NULL, &headers->origin},
         {"Content-Type", NULL, &headers->content_type},
     };
@@ -40,6 +41,7 @@ enum anb_status headers_check(const struct headers *headers, int64_t *body_bytes
     *body_bytes = 0;
     if (headers->n_fields > HEADERS_MAX) return anb_fail(err, ANB_INVALID, "more than %d header fields", HEADERS_MAX);
     if (headers->n_host != 1) return anb_fail(err, ANB_INVALID, "Host must stand once, not %d times", headers->n_host);
+    if (headers->n_authorization > 1) return anb_fail(err, ANB_INVALID, "Authorization must not stand twice");
     if (headers->n_content_length + headers->n_transfer_encoding > 1)
         return anb_fail(err, ANB_INVALID, "the length of the body is given more than once");
     if (headers->n_content_length) return check_length(headers->content_length, body_bytes, err);

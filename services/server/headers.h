@@ -11,8 +11,9 @@
 enum { HEADERS_MAX = 64 };
 
 struct headers {
-    int n_fields, n_host, n_content_length, n_transfer_encoding;
-    const char *host, *content_length, *transfer_encoding, *origin, *content_type; /* live as long as the request */
+    int n_fields, n_host, n_content_length, n_transfer_encoding, n_authorization;
+    /* All live as long as the request. */
+    const char *host, *content_length, *transfer_encoding, *origin, *content_type, *authorization;
 };
 
 /* Note one field; `value` may be NULL. */

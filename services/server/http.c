@@ -204,13 +204,39 @@ static void on_log(void *context, const char *format, va_list args)
     log_event(LOG_DEBUG, "http-library", "text=%s", text);
 }
 
+/* For the library's array of options. */
+static void *value_of(const char *text)
+{
+    return (void *)(uintptr_t)text;
+}
+
+/* What MHD_OPTION_ARRAY takes; all of `items` but its end is left out without TLS. */
+static unsigned set_tls(const struct tls *tls, struct MHD_OptionItem items[6])
+{
+    size_t n = 0;
+    if (tls) {
+        items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, value_of(tls_priorities())};
+        items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, value_of(tls_certificate(tls))};
+        items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, value_of(tls_key(tls))};
+        items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, value_of(tls_root(tls))};
+        if (tls_passphrase(tls))
+            items[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_KEY_PASSWORD, 0, value_of(tls_passphrase(tls))};
+    }
+    items[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    return tls ? MHD_USE_TLS : 0;
+}
+
 static enum anb_status start_daemon(struct http *http, int fd, struct anb_error *err)
 {
+    struct MHD_OptionItem tls[6];
+    if (!http->config.tls && !http->on_loopback)
+        return anb_fail(err, ANB_INVALID, "without TLS only the loopback address is served, not %s", http->address);
+    unsigned flags = set_tls(http->config.tls, tls);
     http->daemon = MHD_start_daemon(
-        MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, exchange_go_on,
-        http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
-        exchange_target, http, MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, http, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT,
+        flags | MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        exchange_go_on, http, MHD_OPTION_ARRAY, tls, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+        fd, MHD_OPTION_URI_LOG_CALLBACK, exchange_target, http, MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, http,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT_PER_ADDRESS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_SILENT_S,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);

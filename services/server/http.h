@@ -9,6 +9,7 @@
 #define ANB_SERVER_HTTP_H
 
 #include "server/request.h"
+#include "server/tls.h"
 
 struct http;
 
@@ -18,7 +19,12 @@ struct http_config {
     struct upload_limits limits;
     const struct route *routes;
     size_t n_routes;
-    void *context; /* for handlers and may_change */
+    void *context;         /* for handlers, admit and may_change */
+    const struct tls *tls; /* NULL: plain HTTP, on the loopback address only */
+    /* Called for each request before its body is read: who sends it (request->user), and may they? Else *code is the
+     * answer's. `request->route` is NULL when there is no such route. */
+    enum anb_status (*admit)(void *context, const struct credentials *credentials, struct request *request, int *code,
+                             struct anb_error *err);
     /* Called before the body of a request that changes something is read: why not, or OK. */
     enum anb_status (*may_change)(void *context, struct anb_error *err);
 };

@@ -8,8 +8,9 @@
 #include "base/doc.h"
 #include "server/target.h"
 #include "server/upload.h"
+#include "server/user.h"
 
-enum { REQUEST_ID_BYTES = 65, ANSWER_MAX_BYTES = 16 << 20 };
+enum { REQUEST_ID_BYTES = 65, REQUEST_JSON_BYTES = 4096, ANSWER_MAX_BYTES = 16 << 20 };
 
 struct request;
 struct answer;
@@ -18,20 +19,28 @@ enum verdict { ANSWERED, WAIT };
 
 typedef enum verdict handler(void *context, struct request *request, struct answer *answer);
 
+enum object { OBJECT_NONE, OBJECT_JOB, OBJECT_TOKEN };      /* what {id} names, and so has an owner */
+enum body_kind { TAKES_NOTHING, TAKES_UPLOAD, TAKES_JSON }; /* multipart/form-data, application/json */
+
 struct route {
     const char *method;
     const char *pattern; /* "/v1/jobs/{id}" */
     const char *queries; /* the names it takes, blank-separated */
     bool changes;        /* only the leader takes it */
-    bool takes_upload;   /* its body is multipart/form-data */
+    enum body_kind takes;
     handler *handle;
+    enum object object;
+    enum reach reach[USER_N_ROLES];
+    bool open; /* nobody is asked who they are */
 };
 
 struct request {
     const struct route *route;
+    struct user user; /* unless the route is open */
     struct target target;
     char id[REQUEST_ID_BYTES]; /* at {id} of the pattern */
     struct upload upload;      /* for routes that take one; whoever takes a descriptor sets it to -1 */
+    struct buf body;           /* for routes that take JSON */
     int64_t wait_until_ms;     /* monotonic; set by the handler before it says WAIT */
     bool late;                 /* that time is over: answer now, or set another one and clear this */
     bool is_last;              /* the server stops: answer now */

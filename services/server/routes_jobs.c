@@ -1,5 +1,6 @@
 /* What users ask and order about jobs. */
 #include "base/clock.h"
+#include "server/access.h"
 #include "server/routes.h"
 #include "server/server.h"
 #include "server/views.h"
@@ -50,7 +51,8 @@ enum verdict handle_submit(void *context, struct request *request, struct answer
     struct submit_result result;
     struct anb_error err;
     if (!submission) {
-        if (submit(server->submitter, &request->upload, &submission, &err) != ANB_OK) return answer_error(answer, &err);
+        if (submit(server->submitter, request->user.name, &request->upload, &submission, &err) != ANB_OK)
+            return answer_error(answer, &err);
         request->work = submission;
         request->work_free = release_submission;
         request->wait_until_ms = clock_monotonic_ms() + SUBMIT_STALL_MS;
@@ -76,10 +78,11 @@ enum verdict handle_jobs(void *context, struct request *request, struct answer *
     struct server *server = context;
     struct doc *doc = doc_new_map();
     struct doc *list = doc_set_list(doc, "jobs");
-    (void)request;
     const struct federation *federation = node_lock(server->node);
-    for (size_t i = 0; i < federation_n_jobs(federation); i++)
-        view_summary(doc_add_map(list), federation_job_at(federation, i));
+    for (size_t i = 0; i < federation_n_jobs(federation); i++) {
+        const struct job_state *job = federation_job_at(federation, i);
+        if (access_may_see(request, job->submitter)) view_summary(doc_add_map(list), job);
+    }
     node_unlock(server->node);
     return answer_doc(answer, 200, doc);
 }

@@ -2,11 +2,22 @@
 
 #include "base/log.h"
 #include "bundle/bundle.h"
+#include "server/access.h"
 #include "server/routes.h"
+
+#include <stdio.h>
 
 static enum anb_status may_change(void *context, struct anb_error *err)
 {
     return conductor_may_change(((struct server *)context)->conductor, err);
+}
+
+static enum anb_status open_users(struct server *server, const struct server_config *config, struct anb_error *err)
+{
+    char path[sizeof server->folders.data + 16];
+    snprintf(path, sizeof path, "%s/tokens.json", server->folders.data);
+    const struct users_config users = {config->project, config->root, config->roster, path};
+    return users_open(&users, &server->users, err);
 }
 
 static enum anb_status start_http(struct server *server, const struct server_config *config, struct anb_error *err)
@@ -18,7 +29,9 @@ static enum anb_status start_http(struct server *server, const struct server_con
         .routes = server_routes,
         .n_routes = n_server_routes,
         .context = server,
-        .may_change = may_change};
+        .may_change = may_change,
+        .admit = access_admit,
+        .tls = server->tls};
     enum anb_status status = http_start(&http, &server->http, err);
     if (status == ANB_OK) log_event(LOG_INFO, "listening", "address=%s", http_address(server->http));
     return status;
@@ -38,6 +51,8 @@ static enum anb_status start_parts(struct server *server, const struct server_co
     if (status == ANB_OK)
         status = submitter_new(node, server->conductor, folders->incoming, config->model_limit_bytes,
                                &server->submitter, err);
+    if (status == ANB_OK) status = open_users(server, config, err);
+    if (status == ANB_OK && config->tls.certificate) status = tls_open(&config->tls, &server->tls, err);
     if (status == ANB_OK) status = start_http(server, config, err);
     if (status == ANB_OK) status = submitter_start(server->submitter, server->http, err);
     if (status == ANB_OK) status = telemetry_start(server->telemetry, server->http, err);
@@ -51,6 +66,8 @@ void server_stop(struct server *server)
     submitter_free(server->submitter);
     telemetry_free(server->telemetry);
     http_free(server->http);
+    tls_close(server->tls);
+    users_close(server->users);
     store_stop(server->store);
     outboxes_stop(server->outboxes);
     job_logs_close(server->logs);

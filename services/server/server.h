@@ -14,6 +14,8 @@
 #include "server/store.h"
 #include "server/submit.h"
 #include "server/telemetry.h"
+#include "server/tls.h"
+#include "server/users.h"
 
 struct server {
     struct node *node;
@@ -24,14 +26,18 @@ struct server {
     struct telemetry_reader *telemetry;
     struct store *store;
     struct submitter *submitter;
+    struct users *users;
+    struct tls *tls; /* NULL: plain HTTP, which tests speak */
     struct http *http;
 };
 
 struct server_config {
     const char *data_folder;
     const char *listen;
-    int64_t model_limit_bytes; /* 0: none */
-    int64_t log_limit_bytes;   /* of a job */
+    int64_t model_limit_bytes;           /* 0: none */
+    int64_t log_limit_bytes;             /* of a job */
+    struct tls_files tls;                /* without a certificate: plain HTTP on the loopback address, for tests */
+    const char *project, *root, *roster; /* whose users: the name, two files of the kit */
 };
 
 /* `node` must outlive the server. Nothing is left running after a failure. */

@@ -17,6 +17,7 @@ struct submission {
     struct submit_result result;
     atomic_bool done; /* `result` stands */
     atomic_int holders;
+    char user[NAME_MAX_BYTES + 1];
     const struct submitter *submitter;
     long long seen; /* of the submitter's bytes, by submission_moves */
     struct submission *next;
@@ -41,10 +42,10 @@ struct submitter {
 
 /* -- one submission */
 
-static bool find_request(struct submitter *submitter, const char *request, char job[17])
+static bool find_request(struct submitter *submitter, const char *user, const char *request, char job[17])
 {
     const struct federation *federation = node_lock(submitter->node);
-    const struct job_state *state = *request ? federation_job_by_request(federation, request) : NULL;
+    const struct job_state *state = *request ? federation_job_by_request(federation, user, request) : NULL;
     if (state) snprintf(job, 17, "%s", state->id);
     node_unlock(submitter->node);
     return state != NULL;
@@ -72,8 +73,8 @@ static enum anb_status send_one(struct submitter *submitter, const char *job, en
     return status;
 }
 
-static enum anb_status append_submitted(struct submitter *submitter, const char *job, const char *request,
-                                        const struct checked *checked, const struct id streams[2],
+static enum anb_status append_submitted(struct submitter *submitter, const char *user, const char *job,
+                                        const char *request, const struct checked *checked, const struct id streams[2],
                                         struct anb_error *err)
 {
     struct buf spec;
@@ -87,7 +88,7 @@ static enum anb_status append_submitted(struct submitter *submitter, const char 
                                                  .bundle = streams[0],
                                                  .bundle_digest = checked->bundle_digest,
                                                  .model = streams[1],
-                                                 .submitter = "rest"}};
+                                                 .submitter = user}};
     record.is.job_submitted.head.epoch = federation_epoch(node_lock(submitter->node));
     node_unlock(submitter->node);
     if (status == ANB_OK) status = node_append(submitter->node, &record, true, err);
@@ -96,8 +97,8 @@ static enum anb_status append_submitted(struct submitter *submitter, const char 
 }
 
 /* Acknowledged by the broker: now it must come back through the control log, ours or an earlier one of this request. */
-static enum anb_status await_job(struct submitter *submitter, const char *request, struct submit_result *result,
-                                 struct anb_error *err)
+static enum anb_status await_job(struct submitter *submitter, const char *user, const char *request,
+                                 struct submit_result *result, struct anb_error *err)
 {
     struct node *node = submitter->node;
     int64_t deadline_ms = clock_monotonic_ms() + SEEN_TIMEOUT_MS, seen = 0;
@@ -107,7 +108,7 @@ static enum anb_status await_job(struct submitter *submitter, const char *reques
         bool ours = federation_job(node_lock(node), result->job) != NULL;
         node_unlock(node);
         if (ours) return ANB_OK;
-        if (find_request(submitter, request, job)) {
+        if (find_request(submitter, user, request, job)) {
             memcpy(result->job, job, sizeof job);
             result->existed = true;
             return ANB_OK;
@@ -119,8 +120,9 @@ static enum anb_status await_job(struct submitter *submitter, const char *reques
                     "the job was written but has not come back: submit again with the same request id");
 }
 
-static enum anb_status send_job(struct submitter *submitter, const char *request, const struct checked *checked,
-                                const struct upload *upload, struct submit_result *result, struct anb_error *err)
+static enum anb_status send_job(struct submitter *submitter, const char *user, const char *request,
+                                const struct checked *checked, const struct upload *upload,
+                                struct submit_result *result, struct anb_error *err)
 {
     struct id streams[2];
     enum anb_status status = new_job_id(submitter, result->job, err);
@@ -131,8 +133,8 @@ static enum anb_status send_job(struct submitter *submitter, const char *request
         status = send_one(submitter, result->job, PURPOSE_MODEL, checked->model.layout, checked->model_fd,
                           checked->model.data_offset, &streams[1], err);
     if (status == ANB_OK) status = conductor_may_change(submitter->conductor, err);
-    if (status == ANB_OK) status = append_submitted(submitter, result->job, request, checked, streams, err);
-    return status == ANB_OK ? await_job(submitter, request, result, err) : status;
+    if (status == ANB_OK) status = append_submitted(submitter, user, result->job, request, checked, streams, err);
+    return status == ANB_OK ? await_job(submitter, user, request, result, err) : status;
 }
 
 static void work_on(struct submitter *submitter, struct submission *submission)
@@ -140,14 +142,14 @@ static void work_on(struct submitter *submitter, struct submission *submission)
     struct submit_result *result = &submission->result;
     const struct upload *upload = &submission->upload;
     struct checked checked;
-    if (find_request(submitter, upload->request, result->job)) {
+    if (find_request(submitter, submission->user, upload->request, result->job)) {
         result->existed = true;
         return;
     }
     result->status =
         submission_check(upload, submitter->incoming, submitter->model_limit_bytes, &checked, &result->err);
     if (result->status != ANB_OK) return;
-    result->status = send_job(submitter, upload->request, &checked, upload, result, &result->err);
+    result->status = send_job(submitter, submission->user, upload->request, &checked, upload, result, &result->err);
     checked_fini(&checked);
     log_event(result->status == ANB_OK ? LOG_INFO : LOG_WARN, "job-submitted", "job=%s request=%s status=%s",
               result->job, upload->request, anb_status_word(result->status));
@@ -183,8 +185,8 @@ static void *run(void *context)
     return NULL;
 }
 
-enum anb_status submit(struct submitter *submitter, struct upload *upload, struct submission **submission,
-                       struct anb_error *err)
+enum anb_status submit(struct submitter *submitter, const char *user, struct upload *upload,
+                       struct submission **submission, struct anb_error *err)
 {
     struct submission *made = calloc(1, sizeof *made);
     if (!made) return anb_fail(err, ANB_NO_MEMORY, "no memory for a submission");
@@ -193,6 +195,7 @@ enum anb_status submit(struct submitter *submitter, struct upload *upload, struc
     if (has_room) {
         made->upload = *upload;
         made->submitter = submitter;
+        snprintf(made->user, sizeof made->user, "%s", user);
         upload_init(upload);
         atomic_init(&made->holders, 2);
         if (submitter->last)

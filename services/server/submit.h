@@ -28,9 +28,10 @@ enum anb_status submitter_start(struct submitter *submitter, struct http *http, 
 /* Cancels what is on its way. After http_stop. */
 void submitter_free(struct submitter *submitter);
 
-/* Takes the files of `upload` when it gives OK. AGAIN: too many wait. */
-enum anb_status submit(struct submitter *submitter, struct upload *upload, struct submission **submission,
-                       struct anb_error *err);
+/* `user`: who submits, as the control log will say. Takes the files of `upload` when it gives OK. AGAIN: too many wait.
+ */
+enum anb_status submit(struct submitter *submitter, const char *user, struct upload *upload,
+                       struct submission **submission, struct anb_error *err);
 /* False until it is done. */
 bool submission_result(struct submission *submission, struct submit_result *result);
 /* True when the worker has sent something since the last call: the wait for it is worth while. One thread asks. */

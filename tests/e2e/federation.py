@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -23,6 +24,13 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("ANABRANCH_BIN", ROOT / "build/release/bin"))
 PATIENCE_S = 90.0
+USERS = {"ann": "admin", "leo": "lead", "mia": "member", "max": "member"}
+REST_FILES = {
+    "--rest-certificate": "rest-certificate.pem",
+    "--rest-key": "rest-key.pem",
+    "--root": "root.pem",
+    "--roster": "roster",
+}
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -131,7 +139,11 @@ class Federation:
         self.project = f"e2e-{uuid.uuid4().hex[:8]}"
         self.gates = folder  # of the trainers; tests that hold them name the one of the job
         self.programs: dict[str, Program] = {}
+        self.kits = self._provision()
+        kit = self.kits / "server"
         data = ["--data-folder", str(folder / "server")]
+        for option, name in REST_FILES.items():
+            data += [option, str(kit / name)]
         self._add("server", "anabranch-server", [*data, "--listen", "127.0.0.1:0", *(server or [])])
         for number in range(1, aggregators + 1):
             self._add(f"aggregator-{number}", "anabranch-aggregator", [])
@@ -139,6 +151,28 @@ class Federation:
             name = f"site-{number}"
             work = folder / name
             self._add(name, "anabranch-client", ["--data-folder", str(work)])
+
+    def _provision(self) -> Path:
+        """A project with this server and three users; the folder of the kits."""
+        lines = [f"project: {self.project}", "brokers: ['127.0.0.1:9092']", "nodes: [{name: server, roles: [server]}]"]
+        lines += ["users:", *(f"  - {{name: {name}, role: {role}}}" for name, role in USERS.items())]
+        file = self.folder / "project.yaml"
+        file.write_text("\n".join(lines) + "\n")
+        command = [str(BIN / "anabranch"), "provision", "create", str(file), "--folder", str(self.folder / "project")]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        return self.folder / "project" / "kits"
+
+    def tls(self, user: str | None = "ann") -> ssl.SSLContext:
+        """What a client of this federation's server needs; with the certificate of a user."""
+        context = ssl.create_default_context(cafile=str(self.kits / "server" / "root.pem"))
+        if user:
+            context.load_cert_chain(self.kits / user / "certificate.pem", self.kits / user / "identity-key.pem")
+        return context
+
+    def _log_in(self) -> None:
+        self.url = f"https://{self['server'].ready['listen']}"
+        self.trust = self.tls()
+        self._anabranch("login", self.url, "--kit", str(self.kits / "ann"))
 
     def _add(self, name: str, program: str, words: list[str]) -> None:
         common = ["--project", self.project, "--name", name, "--bootstrap-servers", self.bootstrap_servers]
@@ -151,14 +185,14 @@ class Federation:
                 program.launch()
         for program in self.programs.values():
             program.wait_ready()
-        self.url = f"http://{self['server'].ready['listen']}"
+        self._log_in()
         return self
 
     def restart(self, name: str) -> None:
         """Start a program that was killed; the server gets another port."""
         self[name].start()
         if name == "server":
-            self.url = f"http://{self[name].ready['listen']}"
+            self._log_in()
 
     def __getitem__(self, name: str) -> Program:
         return self.programs[name]
@@ -183,14 +217,23 @@ class Federation:
 
     def cli(self, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `anabranch` with these words; with `ok` it must succeed."""
-        command = [str(BIN / "anabranch"), *words, "--server", self.url]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S * 2, stdin=subprocess.DEVNULL)
+        return self._anabranch(*words, "--server", self.url, ok=ok)
+
+    def _anabranch(self, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(BIN / "anabranch"), *words],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S * 2,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "XDG_CONFIG_HOME": str(self.folder / "config")},
+        )
         if ok:
             assert done.returncode == 0, f"{' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
     def get(self, path: str) -> Json:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=30, context=self.trust) as answer:
             document: Json = json.load(answer)
         return document
 

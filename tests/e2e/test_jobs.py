@@ -223,7 +223,7 @@ def test_a_site_that_died_is_told_to_be_away_and_works_again_after_its_restart(s
 
 
 def metrics(federation: Federation) -> dict[str, float]:
-    with urllib.request.urlopen(f"{federation.url}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{federation.url}/metrics", timeout=10, context=federation.trust) as answer:
         lines = answer.read().decode().splitlines()
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line and line[0] != "#"}
 

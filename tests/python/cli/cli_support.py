@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,41 @@ def environment(**more: str) -> dict[str, str]:
     """Ours without what would change the command line's ways."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("ANABRANCH_") and not k.lower().endswith("_proxy")}
     kept.pop("NO_COLOR", None)
-    return kept | {"XDG_STATE_HOME": "/nonexistent"} | more
+    return kept | {"XDG_STATE_HOME": "/nonexistent", "XDG_CONFIG_HOME": str(home())} | more
+
+
+@functools.cache
+def home() -> Path:
+    """Where the command line remembers its logins; gone when the tests end."""
+    folder = Path(tempfile.mkdtemp(prefix="anabranch-cli-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+PROJECT = """\
+project: river
+brokers: ["127.0.0.1:9093"]
+nodes: [{name: conductor, roles: [server]}]
+users: [{name: alice, role: admin}]
+"""
+
+
+@functools.cache
+def kits() -> Path:
+    """The kits of a project with a server, `conductor`, and a user, `alice`."""
+    (home() / "project.yaml").write_text(PROJECT)
+    command = [str(program()), "provision", "create", str(home() / "project.yaml"), "--folder", str(home() / "river")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return home() / "river" / "kits"
+
+
+def log_in(*urls: str) -> None:
+    """As `anabranch login` would, without asking: alice is logged in to these servers and to no other."""
+    entries = [f'  - server: "{url}"\n    root: "{kits()}/alice/root.pem"\n    kit: "{kits()}/alice"\n' for url in urls]
+    path = home() / "anabranch" / "config.yaml"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_text("servers:" + ("\n" + "".join(entries) if urls else " []\n"))
+    path.chmod(0o600)
 
 
 def run(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:

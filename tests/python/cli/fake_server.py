@@ -1,15 +1,19 @@
-"""A fake Anabranch server: answers by script, remembers what was asked. It checks nothing by itself."""
+"""A fake Anabranch server over HTTPS: answers by script, remembers what was asked. It checks nothing by itself, but
+whether whoever calls is of its project. One at a time is where alice is logged in."""
 
 from __future__ import annotations
 
 import email
 import email.policy
 import json
+import ssl
 import threading
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from cli_support import kits, log_in
 
 
 @dataclass
@@ -55,6 +59,15 @@ def payload(part: Message) -> bytes:
     return data
 
 
+def tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    kit = kits() / "conductor"
+    context.load_cert_chain(kit / "rest-certificate.pem", kit / "rest-key.pem")
+    context.load_verify_locations(kit / "root.pem")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
 class FakeServer:
     """`script("GET", "/v1/jobs", answer, ...)`: the answers in turn, the last one again and again."""
 
@@ -76,7 +89,9 @@ class FakeServer:
             do_GET = do_POST = do_DELETE = answer  # noqa: N815  (names that http.server looks for)
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.http.socket = tls().wrap_socket(self.http.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"https://127.0.0.1:{self.http.server_address[1]}"
+        log_in(self.url)
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 

@@ -69,7 +69,7 @@ def is_alive(pid: int) -> bool:
 def test_up_starts_everything_in_order_and_down_ends_it(dev: Dev) -> None:
     up = dev("up", "--sites", "2", "--aggregators", "2", "--listen", "127.0.0.1:18777")
     assert up.returncode == OK, up.stderr
-    assert "http://127.0.0.1:18777" in up.stdout and "2 aggregators, 2 sites" in up.stdout
+    assert "https://127.0.0.1:18777" in up.stdout and "2 aggregators, 2 sites" in up.stdout
     status = dev.status()
     names = ["broker", "server", "aggregator-1", "aggregator-2", "site-1", "site-2"]
     assert [node["name"] for node in status["nodes"]] == names
@@ -110,11 +110,28 @@ def test_a_second_up_says_it_is_running(dev: Dev) -> None:
     assert dev.pids() == pids and all(map(is_alive, pids))
 
 
-def test_other_verbs_find_the_running_server(dev: Dev) -> None:
+def test_who_brings_it_up_is_logged_in_until_it_is_down(dev: Dev) -> None:
     assert dev("up", "--sites", "1", "--listen", "127.0.0.1:1").returncode == OK
-    result = run("health", ANABRANCH_FOLDER=str(dev.folder))
+    result = run("health")
     assert result.returncode == CANNOT
-    assert "http://127.0.0.1:1" in result.stderr
+    assert "cannot reach the server at https://127.0.0.1:1" in result.stderr
+    assert dev("down").returncode == OK
+    assert "not logged in to any server" in run("health").stderr
+
+
+def test_the_server_has_its_kit_and_the_project_stays_while_nothing_changes(dev: Dev) -> None:
+    words = ["up", "--sites", "1", "--bootstrap-servers", "kafka:9092"]
+    assert dev(*words).returncode == OK
+    told = dev.told("server")["words"]
+    kit = dev.folder / "project" / "kits" / "server"
+    assert {told[f"--{n}"] for n in ("rest-key", "root")} == {str(kit / "rest-key.pem"), str(kit / "root.pem")}
+    root = (kit / "root.pem").read_text()
+    assert dev("down", "--keep-data").returncode == OK
+    assert dev(*words).returncode == OK
+    assert (kit / "root.pem").read_text() == root
+    assert dev("down", "--keep-data").returncode == OK
+    assert dev("up", "--sites", "2", "--bootstrap-servers", "kafka:9092").returncode == OK
+    assert (kit / "root.pem").read_text() != root
 
 
 @pytest.mark.parametrize("role", ROLES)

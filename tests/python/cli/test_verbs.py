@@ -8,7 +8,21 @@ import subprocess
 from typing import Any
 
 import pytest
-from cli_support import BAD_INPUT, CANNOT, ID, JOB, JOB_FAILED, OK, TIMED_OUT, ended, program, round_of, run, summary
+from cli_support import (
+    BAD_INPUT,
+    CANNOT,
+    ID,
+    JOB,
+    JOB_FAILED,
+    OK,
+    TIMED_OUT,
+    ended,
+    log_in,
+    program,
+    round_of,
+    run,
+    summary,
+)
 from fake_server import Answer, FakeServer, refusal
 
 pytest_plugins = ["cli_fixtures"]
@@ -30,7 +44,7 @@ pytest_plugins = ["cli_fixtures"]
         (["job", "show", "0123456789abcdef0"], "is not a job id"),
         (["job", "wait", ID, "--timeout", "soon"], "timeout must be"),
         (["job", "list", "--server", "ftp://example"], "is not an address"),
-        (["job", "list", "--server", "http://"], "is not an address"),
+        (["job", "list", "--server", "https://"], "is not an address"),
     ],
 )
 def test_bad_words_end_with_4_and_a_sentence(words: list[str], sentence: str) -> None:
@@ -75,7 +89,9 @@ def test_output_that_cannot_be_written_is_an_error() -> None:
 def test_a_server_that_is_not_there_ends_with_2() -> None:
     with socket.socket() as taken:  # bound, never listening: nobody can answer there
         taken.bind(("127.0.0.1", 0))
-        result = run("job", "list", "--server", f"127.0.0.1:{taken.getsockname()[1]}")
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        log_in(f"https://{address}")
+        result = run("job", "list", "--server", address)
     assert result.returncode == CANNOT
     assert "cannot reach the server" in result.stderr
 
@@ -83,12 +99,12 @@ def test_a_server_that_is_not_there_ends_with_2() -> None:
 def test_the_server_comes_from_the_environment(server: FakeServer) -> None:
     server.script("GET", "/v1/jobs", Answer(body={"jobs": []}))
     assert run("job", "list", ANABRANCH_SERVER=server.url + "/").returncode == OK
-    assert run("job", "list", ANABRANCH_SERVER=server.url.removeprefix("http://")).returncode == OK
+    assert run("job", "list", ANABRANCH_SERVER=server.url.removeprefix("https://")).returncode == OK
 
 
 def test_a_proxy_is_not_asked_for_this_machine(server: FakeServer) -> None:
     server.script("GET", "/v1/jobs", Answer(body={"jobs": []}))
-    assert run("job", "list", "--server", server.url, http_proxy="http://127.0.0.1:1").returncode == OK
+    assert run("job", "list", "--server", server.url, https_proxy="http://127.0.0.1:1").returncode == OK
 
 
 def test_a_dropped_connection_is_tried_again(server: FakeServer) -> None:

@@ -16,6 +16,7 @@ static const struct certificate_subject user = {CERTIFICATE_USER, "river", "site
 static const struct certificate_subject operator_subject = {CERTIFICATE_OPERATOR, "river", "kafka", NULL, 0};
 static const char *const hosts[] = {"kafka.example.org", "10.0.0.7", "::1"};
 static const struct certificate_subject broker = {CERTIFICATE_BROKER, "river", "kafka-1", hosts, 3};
+static const struct certificate_subject rest = {CERTIFICATE_REST, "river", "kafka-1", hosts, 3};
 
 struct scene {
     struct key *root_key, *key;
@@ -75,6 +76,7 @@ static void certificate_of_another_subject_is_refused(void)
     check_refused(&scene, made, &user, now_s, "another subject");
     check_refused(&scene, made, &operator_subject, now_s, "another subject");
     check_refused(&scene, made, &broker, now_s, "purpose");
+    check_refused(&scene, made, &rest, now_s, "purpose");
     certificate_free(made);
     made = issue(&scene, &user);
     check_refused(&scene, made, &node, now_s, "another subject");
@@ -303,7 +305,7 @@ static void bytes_that_are_no_certificate_are_refused(void)
 
 static void certificates_of_all_kinds_are_verified(void)
 {
-    const struct certificate_subject *const subjects[] = {&node, &user, &broker, &operator_subject};
+    const struct certificate_subject *const subjects[] = {&node, &user, &broker, &operator_subject, &rest};
     struct scene scene;
     open_scene(&scene);
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) {
@@ -311,6 +313,18 @@ static void certificates_of_all_kinds_are_verified(void)
         CHECK_STATUS(certificate_verify(made, scene.root, subjects[i], now_s, &test_error), ANB_OK);
         certificate_free(made);
     }
+    close_scene(&scene);
+}
+
+static void what_is_shown_to_users_is_for_tls_servers_only(void)
+{
+    struct scene scene;
+    open_scene(&scene);
+    struct certificate *made = issue(&scene, &rest);
+    CHECK_EQUAL(X509_check_purpose(made->x509, X509_PURPOSE_SSL_SERVER, 0), 1);
+    CHECK_EQUAL(X509_check_purpose(made->x509, X509_PURPOSE_SSL_CLIENT, 0), 0);
+    check_refused(&scene, made, &broker, now_s, "another subject");
+    certificate_free(made);
     close_scene(&scene);
 }
 
@@ -409,6 +423,6 @@ TEST_MAIN("certificate", TEST(certificate_of_another_subject_is_refused),
           TEST(no_certificate_stands_between_the_root_and_a_node),
           TEST(certificates_that_are_no_root_of_the_project_are_refused),
           TEST(bad_subjects_and_times_get_no_certificate), TEST(bytes_that_are_no_certificate_are_refused),
-          TEST(certificates_of_all_kinds_are_verified), TEST(a_broker_has_its_hosts_as_names),
-          TEST(what_is_written_is_read_again), TEST(altered_and_foreign_requests_are_refused),
-          TEST(a_request_gives_the_key_that_made_it))
+          TEST(certificates_of_all_kinds_are_verified), TEST(what_is_shown_to_users_is_for_tls_servers_only),
+          TEST(a_broker_has_its_hosts_as_names), TEST(what_is_written_is_read_again),
+          TEST(altered_and_foreign_requests_are_refused), TEST(a_request_gives_the_key_that_made_it))

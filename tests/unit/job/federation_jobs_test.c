@@ -56,7 +56,8 @@ static void a_request_that_is_repeated_makes_no_second_job(void)
     CHECK_EQUAL(say_submit(&w, WORLD_JOB, "r", SPEC), ANB_OK);
     CHECK_REFUSED(&w, say_submit(&w, OTHER_JOB, "r", SPEC), ANB_EXISTS, "repeated");
     CHECK_EQUAL(federation_n_jobs(w.federation), 1);
-    CHECK_TEXT(federation_job_by_request(w.federation, "r")->id, WORLD_JOB);
+    CHECK_TEXT(federation_job_by_request(w.federation, "someone", "r")->id, WORLD_JOB);
+    CHECK(federation_job_by_request(w.federation, "somebody-else", "r") == NULL);
     world_fini(&w);
 }
 

@@ -15,7 +15,7 @@
 static struct http *http;
 static struct raw_reply reply;
 static atomic_int n_put, n_asked;
-static atomic_bool has_happened, may_not_change;
+static atomic_bool has_happened, may_not_change, strangers_are_refused;
 
 static enum verdict handle_hello(void *context, struct request *request, struct answer *answer)
 {
@@ -60,10 +60,39 @@ static enum verdict handle_file(void *context, struct request *request, struct a
     return ANSWERED;
 }
 
-static const struct route routes[] = {
-    {"GET", "/hello", "", false, false, handle_hello},  {"GET", "/hello/{id}", "a", false, false, handle_hello},
-    {"POST", "/upload", "", true, true, handle_upload}, {"POST", "/poke", "", true, false, handle_hello},
-    {"GET", "/wait", "", false, false, handle_wait},    {"GET", "/file", "", false, false, handle_file}};
+static enum verdict handle_json(void *context, struct request *request, struct answer *answer)
+{
+    (void)context;
+    n_put++;
+    struct doc *doc = doc_new_map();
+    doc_set_int(doc, "body", (int64_t)request->body.size);
+    return answer_doc(answer, 201, doc);
+}
+
+#define ROUTE(verb, path, words, change, body, handler)                                                                \
+    {                                                                                                                  \
+        .method = verb, .pattern = path, .queries = words, .changes = change, .takes = body, .handle = handler         \
+    }
+
+static const struct route routes[] = {ROUTE("GET", "/hello", "", false, TAKES_NOTHING, handle_hello),
+                                      ROUTE("GET", "/hello/{id}", "a", false, TAKES_NOTHING, handle_hello),
+                                      ROUTE("POST", "/upload", "", true, TAKES_UPLOAD, handle_upload),
+                                      ROUTE("POST", "/poke", "", true, TAKES_NOTHING, handle_hello),
+                                      ROUTE("POST", "/json", "", false, TAKES_JSON, handle_json),
+                                      ROUTE("GET", "/wait", "", false, TAKES_NOTHING, handle_wait),
+                                      ROUTE("GET", "/file", "", false, TAKES_NOTHING, handle_file)};
+
+/* "Bearer good" is good; a stranger is told so whatever he asks for. */
+static enum anb_status admit(void *context, const struct credentials *credentials, struct request *request, int *code,
+                             struct anb_error *err)
+{
+    (void)context, (void)request;
+    if (!strangers_are_refused ||
+        (credentials->authorization && strcmp(credentials->authorization, "Bearer good") == 0))
+        return ANB_OK;
+    *code = 401;
+    return anb_fail(err, ANB_DENIED, "who are you?");
+}
 
 static enum anb_status may_change(void *context, struct anb_error *err)
 {
@@ -78,9 +107,10 @@ static void start(void)
                                        .limits = {.bundle_bytes = 1 << 20, .model_bytes = 1 << 20},
                                        .routes = routes,
                                        .n_routes = sizeof routes / sizeof *routes,
-                                       .may_change = may_change};
+                                       .may_change = may_change,
+                                       .admit = admit};
     n_put = n_asked = 0;
-    has_happened = may_not_change = false;
+    has_happened = may_not_change = strangers_are_refused = false;
     if (http_start(&config, &http, &test_error) != ANB_OK) abort();
 }
 
@@ -98,6 +128,58 @@ static void check_code(const char *request, int code)
     raw_ask(http_address(http), request, &reply);
     if (reply.code != code) printf("%.60s... gave %d, not %d\n%s\n", request, reply.code, code, reply.text);
     CHECK_EQUAL(reply.code, code);
+}
+
+static void a_stranger_learns_nothing_and_sends_no_body(void)
+{
+    static const char *const requests[] = {
+        "GET /hello HTTP/1.1\r\n" HEAD "\r\n", "GET /nothing HTTP/1.1\r\n" HEAD "\r\n",
+        "PUT /hello HTTP/1.1\r\n" HEAD "\r\n", "GET /hello HTTP/1.1\r\n" HEAD "Authorization: Bearer bad\r\n\r\n",
+        "POST /upload HTTP/1.1\r\n" HEAD FORM "Content-Length: 1000000\r\n\r\n"};
+    char value[256];
+    start();
+    strangers_are_refused = true;
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        check_code(requests[i], 401);
+        CHECK_TEXT(raw_header(&reply, "WWW-Authenticate", value), "Bearer");
+        CHECK_TEXT(raw_header(&reply, "Allow", value), "");
+    }
+    check_code("GET /hello HTTP/1.1\r\n" HEAD "Authorization: Bearer good\r\nAuthorization: Bearer bad\r\n\r\n", 400);
+    check_code("GET /hello HTTP/1.1\r\n" HEAD "Authorization: Bearer good\r\n\r\n", 200);
+    check_code("GET /nothing HTTP/1.1\r\n" HEAD "Authorization: Bearer good\r\n\r\n", 404);
+    CHECK_EQUAL(n_put, 0);
+    stop();
+}
+
+#define JSON "Content-Type: application/json\r\n"
+
+static void a_json_body_has_its_type_and_its_ceiling(void)
+{
+    static char large[REQUEST_JSON_BYTES + 256];
+    start();
+    check_code("POST /json HTTP/1.1\r\n" HEAD JSON "Content-Length: 2\r\n\r\n{}", 201);
+    CHECK(strstr(raw_body(&reply), "{\"body\":2}") != NULL);
+    check_code("POST /json HTTP/1.1\r\n" HEAD JSON "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 201);
+    check_code("POST /json HTTP/1.1\r\n" HEAD "Content-Length: 2\r\n\r\n{}", 415);
+    check_code("POST /json HTTP/1.1\r\n" HEAD FORM "Content-Length: 2\r\n\r\n{}", 415);
+    check_code("POST /json HTTP/1.1\r\n" HEAD "Content-Type: application/jsonx\r\nContent-Length: 2\r\n\r\n{}", 415);
+    check_code("POST /json HTTP/1.1\r\n" HEAD JSON "Content-Length: 4097\r\n\r\n", 413);
+    int head =
+        snprintf(large, sizeof large, "POST /json HTTP/1.1\r\n" HEAD JSON "Transfer-Encoding: chunked\r\n\r\n1001\r\n");
+    memset(large + head, ' ', 4097);
+    strcpy(large + head + 4097, "\r\n0\r\n\r\n");
+    check_code(large, 413);
+    CHECK_EQUAL(n_put, 2);
+    stop();
+}
+
+static void without_tls_only_this_machine_is_served(void)
+{
+    const struct http_config config = {.listen = "0.0.0.0:0", .routes = routes, .n_routes = 1, .admit = admit};
+    struct http *none = NULL;
+    CHECK_STATUS(http_start(&config, &none, &test_error), ANB_INVALID);
+    CHECK(strstr(test_error.text, "without TLS") != NULL);
+    CHECK(none == NULL);
 }
 
 static void a_smuggled_request_is_never_run(void)
@@ -349,7 +431,9 @@ static void a_taken_port_is_told(void)
     stop();
 }
 
-TEST_MAIN("server_http", TEST(a_smuggled_request_is_never_run), TEST(raw_targets_are_checked_before_they_are_decoded),
+TEST_MAIN("server_http", TEST(a_stranger_learns_nothing_and_sends_no_body),
+          TEST(a_json_body_has_its_type_and_its_ceiling), TEST(without_tls_only_this_machine_is_served),
+          TEST(a_smuggled_request_is_never_run), TEST(raw_targets_are_checked_before_they_are_decoded),
           TEST(hosts_and_origins_are_checked), TEST(unknown_paths_and_methods_are_told),
           TEST(a_body_where_none_is_taken_is_refused), TEST(a_follower_refuses_changes_before_it_reads_a_body),
           TEST(another_content_type_is_refused), TEST(wrong_forms_are_refused_and_never_handled),

@@ -36,9 +36,17 @@ static enum anb_status may_change(void *context, struct anb_error *err)
     return ANB_OK;
 }
 
-static const struct route routes[] = {{"GET", "/good", "a b", false, false, handle},
-                                      {"POST", "/form", "", true, true, handle},
-                                      {"DELETE", "/jobs/{id}", "", true, false, handle}};
+static enum anb_status admit(void *context, const struct credentials *credentials, struct request *request, int *code,
+                             struct anb_error *err)
+{
+    (void)context, (void)credentials, (void)request, (void)code, (void)err;
+    return ANB_OK;
+}
+
+static const struct route routes[] = {
+    {.method = "GET", .pattern = "/good", .queries = "a b", .handle = handle},
+    {.method = "POST", .pattern = "/form", .queries = "", .changes = true, .takes = TAKES_UPLOAD, .handle = handle},
+    {.method = "DELETE", .pattern = "/jobs/{id}", .queries = "", .changes = true, .handle = handle}};
 
 static void start(void)
 {
@@ -47,7 +55,8 @@ static void start(void)
                                        .limits = {.bundle_bytes = 1 << 16, .model_bytes = 1 << 16},
                                        .routes = routes,
                                        .n_routes = sizeof routes / sizeof *routes,
-                                       .may_change = may_change};
+                                       .may_change = may_change,
+                                       .admit = admit};
     if (http_start(&config, &http, &test_error) != ANB_OK) abort();
 }
 

@@ -7,6 +7,7 @@
 #include "bus/memory.h"
 #include "node/node.h"
 #include "server/server.h"
+#include "support/people.h"
 #include "support/raw_http.h"
 #include "support/schema.h"
 #include "support/test.h"
@@ -29,7 +30,10 @@ struct stage { /* a server and the thread that owns it */
     pthread_t owner;
     atomic_bool stop;
     char folder[256];
+    char token[TOKEN_TEXT_BYTES]; /* of ann, an admin */
 };
+
+static struct people people;
 
 static struct memory_log *memory;
 static struct stage first, second;
@@ -48,6 +52,17 @@ static void *own(void *context)
     return NULL;
 }
 
+/* As her certificate would let her. */
+static void make_token(struct stage *stage)
+{
+    const struct user ann = {.name = "ann", .role = USER_ADMIN, .is_certified = true};
+    const struct token_wish wish = {.days = 1};
+    struct token made;
+    if (users_create_token(stage->server.users, &ann, &wish, clock_wall_ms(), stage->token, &made, &test_error) !=
+        ANB_OK)
+        abort();
+}
+
 static void start_one(struct stage *stage, const char *name)
 {
     memset(stage, 0, sizeof *stage);
@@ -61,7 +76,13 @@ static void start_one(struct stage *stage, const char *name)
                                        .timeout_ms = 5000,
                                        .outbox_retention_ms = -1,
                                        .outbox_retention_bytes = -1};
+    char root[512], roster[512];
+    snprintf(root, sizeof root, "%s/root.pem", people.folder);
+    snprintf(roster, sizeof roster, "%s/roster", people.folder);
     const struct server_config server = {.data_folder = stage->folder,
+                                         .project = "p",
+                                         .root = root,
+                                         .roster = roster,
                                          .listen = "127.0.0.1:0",
                                          .model_limit_bytes = 1 << 20,
                                          .log_limit_bytes = 1 << 20};
@@ -73,6 +94,7 @@ static void start_one(struct stage *stage, const char *name)
         abort();
     }
     while (!conductor_is_ready(stage->server.conductor)) clock_sleep_ms(1);
+    make_token(stage);
 }
 
 static void stop_one(struct stage *stage, const char *reason)
@@ -89,6 +111,7 @@ static void begin(void)
     log_setup("server", getenv("REST_LOG") ? LOG_DEBUG : LOG_ERROR);
     memory = memory_log_new(NULL, NULL, 1);
     openapi = openapi_load();
+    people_begin(&people, test_folder());
     start_one(&first, "server-1");
 }
 
@@ -97,6 +120,7 @@ static void end(void)
     stop_one(&first, "stopped");
     file_remove_folder(first.folder, NULL);
     memory_log_free(memory);
+    people_end(&people);
     doc_free(openapi);
 }
 
@@ -105,7 +129,9 @@ static void end(void)
 static void ask(const struct stage *stage, const char *method, const char *target, int code, const char *schema)
 {
     char request[512];
-    snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", method, target);
+    snprintf(request, sizeof request,
+             "%s %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n", method,
+             target, stage->token);
     raw_ask(http_address(stage->server.http), request, &reply);
     if (reply.code != code) printf("%s %s gave %d, not %d: %s\n", method, target, reply.code, code, raw_body(&reply));
     CHECK_EQUAL(reply.code, code);
@@ -160,7 +186,7 @@ struct submission_text {
 };
 
 /* The request, whole; the caller frees. */
-static char *make_request(const struct submission_text *text, size_t *size)
+static char *make_request(const struct stage *stage, const struct submission_text *text, size_t *size)
 {
     char *body = malloc(3 * MAX_BODY), *bundle = malloc(MAX_BODY), model[512];
     size_t body_size = 0, model_bytes = make_model(model);
@@ -173,8 +199,8 @@ static char *make_request(const struct submission_text *text, size_t *size)
     char *request = malloc(body_size + 512);
     *size = (size_t)sprintf(request,
                             "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; "
-                            "boundary=BOUND\r\nContent-Length: %zu\r\n\r\n",
-                            body_size);
+                            "boundary=BOUND\r\nAuthorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n",
+                            stage->token, body_size);
     memcpy(request + *size, body, body_size);
     *size += body_size;
     free(body);
@@ -192,7 +218,7 @@ static void send_request(const struct stage *stage, const char *request, size_t 
 static void submit_text(const struct stage *stage, const struct submission_text *text, int code)
 {
     size_t size;
-    char *request = make_request(text, &size);
+    char *request = make_request(stage, text, &size);
     send_request(stage, request, size, &reply);
     free(request);
     if (reply.code != code) printf("submit gave %d, not %d: %s\n", reply.code, code, raw_body(&reply));
@@ -273,7 +299,7 @@ static void of_two_at_once_with_one_request_id_one_is_new(void)
     char target[128], other[128];
     int n_new = 0;
     begin();
-    shared_request = make_request(&good, &shared_size);
+    shared_request = make_request(&first, &good, &shared_size);
     for (int i = 0; i < 4; i++) pthread_create(&senders[i].thread, NULL, send_shared, &senders[i]);
     for (int i = 0; i < 4; i++) pthread_join(senders[i].thread, NULL);
     for (int i = 0; i < 4; i++) {
