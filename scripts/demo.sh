@@ -14,6 +14,7 @@ demo_main() {
     esac
     setup_build && install_python
     build release programs
+    export XDG_CONFIG_HOME=$root/$demo_folder/config # your own logins stay as they are
     demo_down # of an earlier demo
     rm -rf "$demo_folder"
     mkdir -p "$demo_folder"

@@ -174,10 +174,8 @@ bool node_is_alive(const struct node_state *node, int64_t now_ms);              
 enum { NODE_SILENT_MS = 15000 };
 
 size_t federation_n_jobs(const struct federation *federation);
-const struct job_state *federation_job_at(const struct federation *federation,
-                                          size_t index); /* in order of submission */
+const struct job_state *federation_job_at(const struct federation *federation, size_t index); /* as submitted */
 const struct job_state *federation_job(const struct federation *federation, const char *id);
-/* A request id is its submitter's own: another's is another one. */
 const struct job_state *federation_job_by_request(const struct federation *federation, const char *submitter,
                                                   const char *request);
 const struct round_state *job_round(const struct job_state *job); /* the current one; NULL: none yet */
