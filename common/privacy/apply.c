@@ -79,14 +79,9 @@ void filter_run_free(struct filter_run *run)
     free(run);
 }
 
-/* One update may differ from another by twice the norm: the whole of the one and the whole of the other, opposite. */
 struct privacy_loss filter_run_loss(const struct filter_run *run)
 {
-    struct privacy_loss loss = {.pure = run->chain->svt_epsilon};
-    if (run->chain->noise_multiplier <= 0) return loss;
-    loss.rho = privacy_rho(run->chain->noise_multiplier / 2);
-    loss.numbers = (double)run->n_numbers;
-    return loss;
+    return filter_chain_loss(run->chain, (double)run->n_numbers);
 }
 
 double filter_run_norm(const struct filter_run *run)

@@ -229,6 +229,16 @@ bool filter_chain_spends(const struct filter_chain *chain)
     return chain && (chain->noise_multiplier > 0 || chain->svt_epsilon > 0);
 }
 
+/* One update may differ from another by twice the norm: the whole of the one and the whole of the other, opposite. */
+struct privacy_loss filter_chain_loss(const struct filter_chain *chain, double numbers)
+{
+    struct privacy_loss loss = {.pure = chain->svt_epsilon};
+    if (chain->noise_multiplier <= 0) return loss;
+    loss.rho = privacy_rho(chain->noise_multiplier / 2);
+    loss.numbers = numbers;
+    return loss;
+}
+
 bool filter_chain_excludes(const struct filter_chain *chain, const char *tensor)
 {
     for (size_t i = 0; i < chain->n_patterns; i++)

@@ -16,6 +16,7 @@
 #define ANB_PRIVACY_CHAIN_H
 
 #include "base/doc.h"
+#include "privacy/accountant.h"
 #include "tensor/encoding.h"
 
 enum { FILTER_MAX_PATTERNS = 256 };
@@ -49,6 +50,8 @@ void filter_chain_free(struct filter_chain *chain); /* NULL is fine */
 
 /* Does each update spend some of the budget? */
 bool filter_chain_spends(const struct filter_chain *chain);
+/* What an update of so many numbers costs, whatever is in it. */
+struct privacy_loss filter_chain_loss(const struct filter_chain *chain, double numbers);
 bool filter_chain_excludes(const struct filter_chain *chain, const char *tensor);
 /* "exclude 2 patterns, norm_clip 1 per update, noise 1.2, quantise int8": for people. */
 void filter_chain_describe(const struct filter_chain *chain, char text[256]);

@@ -104,18 +104,19 @@ static enum anb_status write_line(struct buf *line, const struct ledger_entry *e
     return status;
 }
 
-static enum anb_status check_budget(const char *path, const struct filter_budget *budget,
-                                    const struct ledger_entry *last, const struct ledger_entry *entry,
-                                    struct anb_error *err)
+enum anb_status ledger_check(const char *path, const struct filter_budget *budget, const struct privacy_loss *total,
+                             const struct privacy_loss *loss, struct anb_error *err)
 {
-    double epsilon = privacy_epsilon(&entry->total, budget->delta);
+    struct privacy_loss after = *total;
+    privacy_loss_add(&after, loss);
+    double epsilon = privacy_epsilon(&after, budget->delta);
     if (epsilon <= budget->epsilon) return ANB_OK;
     const char *slash = strrchr(path, '/');
     return anb_fail(err, ANB_DENIED,
                     "the site's privacy budget is spent: epsilon %.3g of %g at delta %g in %s, and this update would "
                     "make it %.3g",
-                    privacy_epsilon(&last->total, budget->delta), budget->epsilon, budget->delta,
-                    slash ? slash + 1 : path, epsilon);
+                    privacy_epsilon(total, budget->delta), budget->epsilon, budget->delta, slash ? slash + 1 : path,
+                    epsilon);
 }
 
 /* A file that was made just now is there after a power loss only when its folder says so. */
@@ -170,7 +171,7 @@ enum anb_status ledger_spend(const char *path, const struct filter_budget *budge
     if (status == ANB_OK) {
         entry->total = last.total;
         privacy_loss_add(&entry->total, &entry->loss);
-        status = check_budget(path, budget, &last, entry, err);
+        status = ledger_check(path, budget, &last.total, &entry->loss, err);
     }
     if (status == ANB_OK) status = write_line(&line, entry, budget, err);
     if (status == ANB_OK) status = append_line(fd, path, tail.end, buf_slice(&line), err);

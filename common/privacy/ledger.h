@@ -24,6 +24,9 @@ struct ledger_entry {
  * is written. Any other failure: the update must not leave either. The folder must be there. */
 enum anb_status ledger_spend(const char *path, const struct filter_budget *budget, struct ledger_entry *entry,
                              struct anb_error *err);
+/* Could it afford `loss` on top of `total`? DENIED, with what is spent: no. */
+enum anb_status ledger_check(const char *path, const struct filter_budget *budget, const struct privacy_loss *total,
+                             const struct privacy_loss *loss, struct anb_error *err);
 /* The last entry; zeros with job "" when there is none. NOT_FOUND: no such file. CORRUPT: it is no ledger. */
 enum anb_status ledger_last(const char *path, struct ledger_entry *entry, struct anb_error *err);
 

@@ -263,8 +263,14 @@ enum anb_status agent_start(struct node *node, const struct agent_config *config
     snprintf(agent->data_folder, sizeof agent->data_folder, "%s", config->data_folder);
     snprintf(agent->socket_folder, sizeof agent->socket_folder, "%s",
              config->socket_folder ? config->socket_folder : config->data_folder);
-    agent->site =
-        (struct run_site){node, &agent->loop, agent->data_folder, agent->socket_folder, config->grace_ms, wake, agent};
+    agent->site = (struct run_site){.node = node,
+                                    .loop = &agent->loop,
+                                    .data_folder = agent->data_folder,
+                                    .socket_folder = agent->socket_folder,
+                                    .policy_file = config->policy_file,
+                                    .grace_ms = config->grace_ms,
+                                    .wake = wake,
+                                    .owner = agent};
     pthread_mutex_init(&agent->lock, NULL);
     enum anb_status status = tidy(agent, err);
     if (status == ANB_OK) status = open_loop(agent, err);

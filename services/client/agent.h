@@ -14,6 +14,7 @@ struct agent;
 struct agent_config {
     const char *socket_folder; /* absolute, exists, short enough for a socket's path; NULL: the data folder */
     const char *data_folder;   /* absolute, exists, belongs to this agent alone; what earlier agents left is removed */
+    const char *policy_file;   /* NULL: none, and no filters */
     int64_t grace_ms;
 };
 

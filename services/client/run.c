@@ -42,7 +42,11 @@ static enum anb_status open_parts(struct run *run, const struct job_state *job, 
     if (status == ANB_OK) status = download_new(site->node, site->wake, site->owner, &run->download, err);
     if (status == ANB_OK) status = upload_new(site->node, site->wake, site->owner, &run->upload, err);
     if (status == ANB_OK) status = run_trainer_listen(run, err);
-    return status;
+    if (status != ANB_OK) return status;
+    struct anb_error why;
+    if (scope_open(site->policy_file, run->spec, site->data_folder, &run->scope, &why) != ANB_OK)
+        snprintf(run->broken, sizeof run->broken, "%s", why.text);
+    return ANB_OK;
 }
 
 enum anb_status run_new(const struct run_site *site, const struct job_state *job, struct run **out,
@@ -74,6 +78,7 @@ void run_free(struct run *run)
     link_free(run->link);
     download_free(run->download);
     upload_free(run->upload);
+    scope_close(&run->scope);
     run_model_forget(&run->model);
     run_model_forget(&run->next);
     job_spec_free(run->spec);

@@ -16,6 +16,7 @@ struct run_site { /* what all runs of an agent share; outlives them */
     struct node *node;
     uv_loop_t *loop;
     const char *data_folder, *socket_folder;
+    const char *policy_file; /* NULL: none */
     int64_t grace_ms;
     void (*wake)(void *owner); /* any thread: call run_step soon */
     void *owner;

@@ -7,6 +7,7 @@
 #include "link.h"
 #include "process.h"
 #include "run.h"
+#include "scope.h"
 #include "upload.h"
 
 #include <limits.h>
@@ -58,6 +59,7 @@ struct run {
     int n_failures;           /* how often, */
     int64_t retry_ms;         /* and when to try again */
 
+    struct scope scope;
     struct upload *upload;
     struct run_task task;
     int64_t resend_ms; /* when a failed sending is tried again; 0: none failed */

@@ -4,9 +4,12 @@
 #include "base/log.h"
 #include "update.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void run_task_give_up(struct run *run, const char *format, ...)
 {
@@ -56,12 +59,25 @@ static void let_go(struct run *run)
     run->task.state = state == TASK_NONE ? TASK_NONE : TASK_LOST;
 }
 
+static struct upload_order order_of(const struct run *run)
+{
+    return (struct upload_order){
+        .job = run->job, .round = run->task.round, .attempt = run->task.attempt, .base = run->task.base};
+}
+
 static void send_result(struct run *run)
 {
-    struct upload_order order = {
-        .job = run->job, .round = run->task.round, .attempt = run->task.attempt, .base = run->task.base};
+    struct upload_order order = order_of(run);
     run->resend_ms = 0;
     upload_start(run->upload, &order);
+}
+
+/* Training for an update that may not leave would be in vain. */
+static void check_budget(struct run *run)
+{
+    struct anb_error err;
+    if (run->task.state != TASK_DUE || run->task.task != TASK_TRAIN || !run->scope.chain) return;
+    if (scope_can_afford(&run->scope, &err) != ANB_OK) run_task_give_up(run, "%s", err.text);
 }
 
 void run_task_step(struct run *run, const struct duty *duty, bool settled)
@@ -76,6 +92,7 @@ void run_task_step(struct run *run, const struct duty *duty, bool settled)
         task->attempt = duty->attempt;
     }
     if (task->state == TASK_DUE && *run->broken) run_task_give_up(run, "%s", run->broken);
+    check_budget(run);
     bool again = task->state == TASK_SENDING && run->resend_ms > 0 && run_now_ms(run) >= run->resend_ms;
     if (again && settled) send_result(run);
     tell_reason(run);
@@ -131,18 +148,42 @@ static void accept_result(struct run *run, const char *task, bool late)
         run_trainer_wind_down(run, "completed", "the task is done", run->site->grace_ms);
 }
 
+/* The model that the trainer was given, for the filters: the run lets go of its own descriptor. */
+static enum anb_status share_base(const struct run *run, int *fd, struct anb_error *err)
+{
+    if (!run->scope.chain) return ANB_OK;
+    *fd = fcntl(run->model.fd, F_DUPFD_CLOEXEC, 0);
+    return *fd >= 0 ? ANB_OK : anb_fail_errno(err, errno, "no descriptor for the filters");
+}
+
+static enum anb_status keep_model(struct run *run, const struct message *message, int *fd, struct anb_error *err)
+{
+    struct upload_order order = order_of(run);
+    struct upload_model model = {.fd = *fd, .base_fd = -1};
+    enum anb_status status = update_check(*fd, &model.file, err);
+    if (status != ANB_OK) return status;
+    status = share_base(run, &model.base_fd, err);
+    if (status == ANB_OK) status = upload_keep(run->upload, message, &order, &run->scope, &model, err);
+    if (status == ANB_OK) {
+        *fd = -1;
+        return status;
+    }
+    if (model.base_fd >= 0) close(model.base_fd);
+    safetensors_fini(&model.file);
+    return status;
+}
+
 /* Takes *fd when all is well. */
 static enum anb_status keep(struct run *run, const struct message *message, int *fd, struct anb_error *err)
 {
-    struct safetensors file = {0};
+    struct upload_order order = order_of(run);
+    const struct upload_model none = {.fd = -1, .base_fd = -1};
     bool train = run->task.task == TASK_TRAIN;
     if (train && *fd < 0) return anb_fail(err, ANB_INVALID, "the result of a train task needs a model");
     if (!train && !message->has_metrics)
         return anb_fail(err, ANB_INVALID, "the result of an evaluate task needs metrics");
-    enum anb_status status = train ? update_check(*fd, &file, err) : ANB_OK;
-    if (status == ANB_OK) status = upload_keep(run->upload, message, train ? *fd : -1, &file, err);
-    if (status == ANB_OK && train) *fd = -1;
-    return status;
+    if (train) return keep_model(run, message, fd, err);
+    return upload_keep(run->upload, message, &order, &run->scope, &none, err);
 }
 
 void run_task_result(struct run *run, const struct message *message, int *fd)

@@ -19,6 +19,7 @@ struct upload {
     double weight;
     int fd; /* -1: metrics alone */
     struct safetensors file;
+    struct filtering *filtering; /* NULL: it leaves as it is */
     char job[32];
     struct upload_order order;
     enum anb_status status; /* written by the worker */
@@ -29,16 +30,20 @@ static void work(void *context)
 {
     struct upload *upload = context;
     struct id stream;
+    const struct transfer_filter *filter = NULL;
+    upload->status = upload->filtering ? filtering_prepare(upload->filtering, &filter, &upload->err) : ANB_OK;
+    if (upload->status != ANB_OK) return;
     const struct transfer_offer offer = {.job = upload->job,
                                          .round = upload->order.round,
                                          .attempt = upload->order.attempt,
                                          .purpose = PURPOSE_UPDATE,
-                                         .params_type = upload->params_type,
+                                         .params_type = filter ? PARAMS_TYPE_DIFF : upload->params_type,
                                          .weight = upload->weight,
                                          .base = upload->order.base.ids,
                                          .n_base = upload->order.base.n,
                                          .metrics = upload->metrics,
-                                         .n_metrics = upload->n_metrics};
+                                         .n_metrics = upload->n_metrics,
+                                         .filter = filter};
     upload->status = transfer_send(upload->node, &offer, upload->file.layout, upload->fd, upload->file.data_offset,
                                    &upload->control, &stream, &upload->err);
 }
@@ -70,8 +75,31 @@ void upload_free(struct upload *upload)
     free(upload);
 }
 
-enum anb_status upload_keep(struct upload *upload, const struct message *message, int fd, struct safetensors *file,
-                            struct anb_error *err)
+/* Last of all, so that nothing is taken when something fails. */
+static enum anb_status take_model(struct upload *upload, const struct message *message,
+                                  const struct upload_order *order, const struct scope *scope,
+                                  const struct upload_model *model, struct anb_error *err)
+{
+    snprintf(upload->job, sizeof upload->job, "%s", order->job);
+    upload->file = model->file;
+    const struct filtering_result result = {.scope = scope,
+                                            .file = &upload->file,
+                                            .fd = model->fd,
+                                            .base_fd = model->base_fd,
+                                            .is_change = message->params_type == PARAMS_TYPE_DIFF,
+                                            .job = upload->job,
+                                            .round = order->round};
+    enum anb_status status = ANB_OK;
+    if (model->fd >= 0 && scope->chain) status = filtering_new(&result, &upload->filtering, err);
+    if (status == ANB_OK)
+        upload->fd = model->fd;
+    else
+        upload->file = (struct safetensors){0};
+    return status;
+}
+
+enum anb_status upload_keep(struct upload *upload, const struct message *message, const struct upload_order *order,
+                            const struct scope *scope, const struct upload_model *model, struct anb_error *err)
 {
     upload_drop(upload);
     for (size_t i = 0; i < message->n_metrics; i++) {
@@ -82,9 +110,7 @@ enum anb_status upload_keep(struct upload *upload, const struct message *message
     upload->n_metrics = message->n_metrics;
     upload->params_type = message->params_type;
     upload->weight = message->weight;
-    upload->fd = fd;
-    upload->file = *file;
-    return ANB_OK;
+    return take_model(upload, message, order, scope, model, err);
 }
 
 void upload_start(struct upload *upload, const struct upload_order *order)
@@ -92,12 +118,13 @@ void upload_start(struct upload *upload, const struct upload_order *order)
     atomic_store(&upload->control.cancel, false);
     atomic_store(&upload->control.bytes_done, 0);
     upload->order = *order;
-    snprintf(upload->job, sizeof upload->job, "%s", order->job);
     worker_start(upload->worker);
 }
 
 void upload_drop(struct upload *upload)
 {
+    filtering_free(upload->filtering);
+    upload->filtering = NULL;
     safetensors_fini(&upload->file);
     upload->file = (struct safetensors){0};
     if (upload->fd >= 0) close(upload->fd);

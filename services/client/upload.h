@@ -3,6 +3,7 @@
 #define ANB_CLIENT_UPLOAD_H
 
 #include "duty.h"
+#include "filtering.h"
 #include "message.h"
 #include "node/node.h"
 #include "tensor/safetensors.h"
@@ -19,9 +20,15 @@ enum anb_status upload_new(struct node *node, void (*wake)(void *owner), void *o
                            struct anb_error *err);
 void upload_free(struct upload *upload); /* cancels; NULL is fine */
 
-/* Keep a result: metrics and weight are copied, `fd` and `file` taken (-1 and an empty file: metrics alone). */
-enum anb_status upload_keep(struct upload *upload, const struct message *message, int fd, struct safetensors *file,
-                            struct anb_error *err);
+struct upload_model { /* -1 and an empty file: metrics alone */
+    int fd;
+    struct safetensors file;
+    int base_fd; /* the model that the trainer was given: only for a scope with filters, else -1 */
+};
+
+/* Keep a result of `order`: metrics and weight are copied, the model is taken when OK. `scope` must outlive it. */
+enum anb_status upload_keep(struct upload *upload, const struct message *message, const struct upload_order *order,
+                            const struct scope *scope, const struct upload_model *model, struct anb_error *err);
 /* Send what is kept; only when idle. It may be sent again after a failure. */
 void upload_start(struct upload *upload, const struct upload_order *order);
 void upload_drop(struct upload *upload); /* forget what is kept; only when idle */

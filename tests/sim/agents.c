@@ -24,7 +24,7 @@
 enum { POLL_MS = 5, ARENA_BYTES = 8 << 20, WAIT_MS = 60000, SERVER = 0, AGGREGATOR = 1, SITES = 2 };
 
 struct actor {
-    char name[32], folder[512];
+    char name[32], folder[512], policy[600]; /* path; empty: none */
     enum role role;
     bool alive;
     atomic_bool stop;
@@ -110,7 +110,8 @@ static void start(struct agents *agents, struct actor *actor)
                                .timeout_ms = 10000,
                                .outbox_retention_ms = -1,
                                .outbox_retention_bytes = -1};
-    const struct agent_config agent = {.data_folder = actor->folder, .grace_ms = 200};
+    const struct agent_config agent = {
+        .data_folder = actor->folder, .policy_file = *actor->policy ? actor->policy : NULL, .grace_ms = 200};
     atomic_store(&actor->stop, false);
     CHECK_STATUS(bus_memory_open(agents->log, &actor->bus, &test_error), ANB_OK);
     CHECK_STATUS(node_open(&node, actor->bus, &actor->node, &test_error), ANB_OK);
@@ -167,7 +168,20 @@ static void add_actor(struct agents *agents, int index, enum role role, const ch
     bus_close(bus, 1000);
 }
 
+static void write_policy(struct actor *actor, const char *text)
+{
+    if (!text) return;
+    snprintf(actor->policy, sizeof actor->policy, "%s/site.yaml", actor->folder);
+    CHECK_STATUS(file_write(actor->policy, slice_of_text(text), &test_error), ANB_OK);
+}
+
 struct agents *agents_open(int n_sites)
+{
+    static const char *const none[AGENTS_MAX_SITES];
+    return agents_open_with(n_sites, none);
+}
+
+struct agents *agents_open_with(int n_sites, const char *const *policies)
 {
     struct agents *agents = calloc(1, sizeof *agents);
     log_setup("sim", getenv("AGENTS_LOG") ? LOG_DEBUG : LOG_ERROR);
@@ -179,6 +193,7 @@ struct agents *agents_open(int n_sites)
         char name[24];
         snprintf(name, sizeof name, "site-%d", i);
         add_actor(agents, SITES + i - 1, ROLE_CLIENT, name);
+        write_policy(&agents->actors[SITES + i - 1], policies[i - 1]);
     }
     for (int i = 0; i < SITES + n_sites; i++) start(agents, &agents->actors[i]);
     return agents;

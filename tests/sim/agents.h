@@ -10,6 +10,8 @@ enum { AGENTS_MAX_SITES = 4 };
 struct agents;
 
 struct agents *agents_open(int n_sites);
+/* With a policy file for each site; NULL: that one has none. */
+struct agents *agents_open_with(int n_sites, const char *const *policies);
 void agents_close(struct agents *agents);
 
 /* As kill -9 would: no word to the log, trainers killed; and the start after it. */
