@@ -104,11 +104,13 @@ static enum MHD_Result settle(struct exchange *exchange)
 {
     struct http *http = exchange->http;
     struct request *request = &exchange->request;
+    bool is_full = false; /* nobody else can wait: what is there now is the answer */
     for (;;) {
         struct answer answer;
         uint64_t seen = http_generation(http);
         request->is_last = http_is_closing(http);
-        request->late = request->is_last || (request->wait_until_ms && clock_monotonic_ms() >= request->wait_until_ms);
+        request->late =
+            request->is_last || is_full || (request->wait_until_ms && clock_monotonic_ms() >= request->wait_until_ms);
         answer_init(&answer);
         if (request->route->handle(http->config.context, request, &answer) == ANSWERED) {
             enum MHD_Result result = send_answer(exchange, &answer);
@@ -117,7 +119,9 @@ static enum MHD_Result settle(struct exchange *exchange)
         }
         answer_fini(&answer);
         if (request->late) return MHD_NO;
-        if (http_park(http, exchange, seen)) return MHD_YES;
+        enum park park = http_park(http, exchange, seen);
+        if (park == PARKED) return MHD_YES;
+        is_full = park == PARK_FULL;
     }
 }
 

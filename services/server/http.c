@@ -14,11 +14,12 @@
 #include <unistd.h>
 
 enum {
-    CONNECTION_LIMIT = 256,
-    CONNECTION_LIMIT_PER_ADDRESS = 192,
+    CONNECTION_LIMIT = 512, /* well above CONNECTIONS_MANY: those who are cut leave a moment later */
+    CONNECTION_LIMIT_PER_ADDRESS = 256,
+    MAX_PARKED = 256,
     CONNECTION_MEMORY_BYTES = 32768,
     CONNECTION_SILENT_S = 10,
-    BACKLOG = 128,
+    BACKLOG = 512,
     GRACE_MS = 1000
 };
 
@@ -40,11 +41,15 @@ bool http_is_closing(struct http *http)
     return closing;
 }
 
-bool http_park(struct http *http, struct exchange *exchange, uint64_t seen)
+enum park http_park(struct http *http, struct exchange *exchange, uint64_t seen)
 {
+    enum park park = PARKED;
     pthread_mutex_lock(&http->lock);
-    bool parks = !http->closing && http->generation == seen;
-    if (parks) {
+    if (http->closing || http->generation != seen)
+        park = PARK_AGAIN;
+    else if (http->n_parked >= MAX_PARKED)
+        park = PARK_FULL;
+    if (park == PARKED) {
         MHD_suspend_connection(exchange->connection);
         exchange->previous = NULL;
         exchange->next = http->parked;
@@ -53,7 +58,7 @@ bool http_park(struct http *http, struct exchange *exchange, uint64_t seen)
         http->n_parked++;
     }
     pthread_mutex_unlock(&http->lock);
-    return parks;
+    return park;
 }
 
 /* Under the lock. */
@@ -190,8 +195,11 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
         *socket_context = NULL;
         return;
     }
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    *socket_context = info ? connections_add(&http->connections, info->connect_fd, clock_monotonic_ms()) : NULL;
+    const union MHD_ConnectionInfo *socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    *socket_context = socket && peer ? connections_add(&http->connections, socket->connect_fd,
+                                                       address_of(peer->client_addr), clock_monotonic_ms())
+                                     : NULL;
 }
 
 static void on_log(void *context, const char *format, va_list args) __attribute__((format(printf, 2, 0)));

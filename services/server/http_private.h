@@ -44,8 +44,9 @@ void exchange_completed(void *http, struct MHD_Connection *connection, void **ex
 
 uint64_t http_generation(struct http *http);
 bool http_is_closing(struct http *http);
-/* Suspend the connection until something happens. False when it has happened since `seen`, or when we close. */
-bool http_park(struct http *http, struct exchange *exchange, uint64_t seen);
+enum park { PARKED, PARK_AGAIN, PARK_FULL }; /* it has happened, or we close; too many wait already */
+/* Suspend the connection until something happens that has not happened since `seen`. */
+enum park http_park(struct http *http, struct exchange *exchange, uint64_t seen);
 void http_note_answer(struct http *http, int code);
 void http_note_exchange(struct http *http, int difference);
 

@@ -1,6 +1,8 @@
 #include "server/connections.h"
 #include "support/test.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,7 +13,7 @@ static struct connection *open_pair(void)
 {
     connections_init(&connections);
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-    return connections_add(&connections, ends[0], 1000);
+    return connections_add(&connections, ends[0], 7, 1000);
 }
 
 static void close_pair(void)
@@ -74,10 +76,74 @@ static void an_answer_may_take_its_time(void)
     close_pair();
 }
 
+static uint64_t n_cut(void)
+{
+    size_t n_open;
+    uint64_t n;
+    connections_count(&connections, &n_open, &n);
+    return n;
+}
+
+/* All on one socket, which is never read: only who is cut is looked at. */
+static struct connection *add_many(size_t count, uint64_t first_address, int64_t step)
+{
+    struct connection *last = NULL;
+    for (size_t i = 0; i < count; i++)
+        last = connections_add(&connections, ends[1], first_address + (uint64_t)((int64_t)i * step), 2000);
+    return last;
+}
+
+static void of_many_half_open_ones_the_oldest_gives_way(void)
+{
+    struct connection *oldest = open_pair();
+    add_many(CONNECTIONS_MANY - 1, 100, 1);
+    CHECK_EQUAL(n_cut(), 0);
+    add_many(1, 5000, 1);
+    CHECK(oldest->cut);
+    CHECK_EQUAL(n_cut(), 1);
+    close_pair();
+}
+
+static void who_has_brought_a_head_does_not_give_way(void)
+{
+    struct connection *served = open_pair();
+    connection_enter(&connections, served, CONNECTION_ANSWER, 1000);
+    add_many(CONNECTIONS_MANY + 50, 100, 1);
+    CHECK(!served->cut);
+    CHECK_EQUAL(n_cut(), 51);
+    close_pair();
+}
+
+static void a_flood_from_one_address_cuts_off_only_itself(void)
+{
+    struct connection *elsewhere = open_pair();
+    add_many(10 * CONNECTIONS_MANY_OF_ADDRESS, 9, 0);
+    CHECK(!elsewhere->cut);
+    CHECK_EQUAL(n_cut(), 9 * CONNECTIONS_MANY_OF_ADDRESS);
+    close_pair();
+}
+
+static uint64_t address_of_text(const char *text)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) return address_of((struct sockaddr *)&v4);
+    CHECK_EQUAL(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
+    return address_of((struct sockaddr *)&v6);
+}
+
+static void addresses_of_one_household_are_one(void)
+{
+    CHECK(address_of_text("10.0.0.1") != address_of_text("10.0.0.2"));
+    CHECK_EQUAL(address_of_text("10.0.0.1"), address_of_text("::ffff:10.0.0.1"));
+    CHECK_EQUAL(address_of_text("2001:db8:1:2:3::1"), address_of_text("2001:db8:1:2:ffff::9"));
+    CHECK(address_of_text("2001:db8:1:2::1") != address_of_text("2001:db8:1:3::1"));
+}
+
 static void removed_connections_are_forgotten(void)
 {
     struct connection *first = open_pair();
-    struct connection *second = connections_add(&connections, ends[1], 1000);
+    struct connection *second = connections_add(&connections, ends[1], 7, 1000);
     connections_remove(&connections, first);
     connections_remove(&connections, NULL);
     connections_reap(&connections, 1000 + CONNECTION_HEAD_MS);
@@ -91,4 +157,7 @@ static void removed_connections_are_forgotten(void)
 }
 
 TEST_MAIN("server_connections", TEST(a_head_that_does_not_come_is_cut_off), TEST(a_body_that_drips_is_cut_off),
-          TEST(a_body_that_flows_may_last), TEST(an_answer_may_take_its_time), TEST(removed_connections_are_forgotten))
+          TEST(a_body_that_flows_may_last), TEST(an_answer_may_take_its_time),
+          TEST(of_many_half_open_ones_the_oldest_gives_way), TEST(who_has_brought_a_head_does_not_give_way),
+          TEST(a_flood_from_one_address_cuts_off_only_itself), TEST(addresses_of_one_household_are_one),
+          TEST(removed_connections_are_forgotten))
