@@ -59,10 +59,12 @@ static bool read_loss(const struct doc *map, const char *keys[3], struct privacy
 
 static bool read_entry(const struct doc *map, struct ledger_entry *entry)
 {
-    *entry = (struct ledger_entry){.time_ms = doc_int(doc_get(map, "time_ms"), -1),
+    *entry = (struct ledger_entry){.number = doc_int(doc_get(map, "update"), -1),
+                                   .time_ms = doc_int(doc_get(map, "time_ms"), -1),
                                    .round = (int32_t)doc_int(doc_get(map, "round"), -1)};
     snprintf(entry->job, sizeof entry->job, "%s", doc_text(doc_get(map, "job"), ""));
-    return entry->time_ms >= 0 && *entry->job &&
+    return entry->number > 0 && entry->time_ms >= 0 && *entry->job &&
+           read_number(map, "budget", &entry->budget.epsilon) && read_number(map, "delta", &entry->budget.delta) &&
            read_loss(map, (const char *[]){"rho", "pure", "numbers"}, &entry->loss) &&
            read_loss(map, (const char *[]){"total_rho", "total_pure", "total_numbers"}, &entry->total);
 }
@@ -82,10 +84,10 @@ static enum anb_status last_entry(int fd, const char *path, struct tail *tail, s
     return fine ? ANB_OK : corrupt(path, err);
 }
 
-static enum anb_status write_line(struct buf *line, const struct ledger_entry *entry,
-                                  const struct filter_budget *budget, struct anb_error *err)
+static enum anb_status write_line(struct buf *line, const struct ledger_entry *entry, struct anb_error *err)
 {
     struct doc *map = doc_new_map();
+    doc_set_int(map, "update", entry->number);
     doc_set_int(map, "time_ms", entry->time_ms);
     doc_set_text(map, "job", entry->job);
     doc_set_int(map, "round", entry->round);
@@ -95,8 +97,9 @@ static enum anb_status write_line(struct buf *line, const struct ledger_entry *e
     doc_set_real(map, "total_rho", entry->total.rho);
     doc_set_real(map, "total_pure", entry->total.pure);
     doc_set_real(map, "total_numbers", entry->total.numbers);
-    doc_set_real(map, "epsilon", privacy_epsilon(&entry->total, budget->delta));
-    bool whole = doc_set_real(map, "delta", budget->delta) != NULL;
+    doc_set_real(map, "epsilon", privacy_epsilon(&entry->total, entry->budget.delta));
+    doc_set_real(map, "budget", entry->budget.epsilon);
+    bool whole = doc_set_real(map, "delta", entry->budget.delta) != NULL;
     enum anb_status status =
         whole ? doc_write_json(map, false, line, err) : anb_fail(err, ANB_NO_MEMORY, "no memory for a ledger's line");
     if (status == ANB_OK) status = buf_append_text(line, "\n", err);
@@ -169,11 +172,13 @@ enum anb_status ledger_spend(const char *path, const struct filter_budget *budge
     buf_init(&line, LINE_MAX_BYTES);
     status = last_entry(fd, path, &tail, &last, err);
     if (status == ANB_OK) {
+        entry->number = last.number + 1;
+        entry->budget = *budget;
         entry->total = last.total;
         privacy_loss_add(&entry->total, &entry->loss);
         status = ledger_check(path, budget, &last.total, &entry->loss, err);
     }
-    if (status == ANB_OK) status = write_line(&line, entry, budget, err);
+    if (status == ANB_OK) status = write_line(&line, entry, err);
     if (status == ANB_OK) status = append_line(fd, path, tail.end, buf_slice(&line), err);
     buf_fini(&line);
     close(fd);

@@ -1,7 +1,7 @@
 /* What a privacy scope has spent, on disk: a text file of one JSON line for each update that was allowed to leave.
  *
- *     {"time_ms":1764000000000,"job":"0011223344556677","round":3,"rho":2,"pure":0,"numbers":650,
- *      "total_rho":8,"total_pure":0,"total_numbers":2600,"epsilon":24.9,"delta":1e-05}
+ *     {"update":4,"time_ms":1764000000000,"job":"0011223344556677","round":3,"rho":0.5,"pure":0,"numbers":650,
+ *      "total_rho":2,"total_pure":0,"total_numbers":2600,"epsilon":10.9,"budget":20,"delta":1e-05}
  *
  * ledger_spend writes the line and waits until the disk has it, before it says that an update may leave: a process that
  * dies in between has spent without sending, never the other way round. A last line without its end was never
@@ -14,14 +14,15 @@
 #include "privacy/chain.h"
 
 struct ledger_entry {
-    int64_t time_ms;
+    int64_t number, time_ms; /* from 1 */
     char job[40];
     int32_t round;
     struct privacy_loss loss, total; /* of this update; of all up to it */
+    struct filter_budget budget;     /* as it was then */
 };
 
-/* Write `entry` (its total is filled in) if the scope can afford it. DENIED, with what is spent: it cannot, and nothing
- * is written. Any other failure: the update must not leave either. The folder must be there. */
+/* Write `entry` (its number, total and budget are filled in) if the scope can afford it. DENIED, with what is spent: it
+ * cannot, and nothing is written. Any other failure: the update must not leave either. The folder must be there. */
 enum anb_status ledger_spend(const char *path, const struct filter_budget *budget, struct ledger_entry *entry,
                              struct anb_error *err);
 /* Could it afford `loss` on top of `total`? DENIED, with what is spent: no. */

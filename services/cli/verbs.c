@@ -33,6 +33,7 @@ const struct cli_verb *const cli_verbs[] = {&verb_job_submit,
                                             &verb_provision_show,
                                             &verb_provision_brokers,
                                             &verb_policy_check,
+                                            &verb_privacy_show,
                                             NULL};
 
 enum { WORDS_BYTES = 96, MAX_VERBS = 64 };

@@ -74,9 +74,8 @@ static enum anb_status spend(struct filtering *filtering, struct anb_error *err)
     snprintf(entry.job, sizeof entry.job, "%s", result->job);
     enum anb_status status = ledger_spend(result->scope->ledger, budget, &entry, err);
     if (status != ANB_OK) return status;
-    log_event(LOG_INFO, "privacy-spent", "job=%s round=%d scope=%s epsilon=%.4g of=%g delta=%g", result->job,
-              result->round, result->scope->name, privacy_epsilon(&entry.total, budget->delta), budget->epsilon,
-              budget->delta);
+    log_event(LOG_INFO, "privacy-spent", "job=%s round=%d scope=%s epsilon=%.3f of=%.3f", result->job, result->round,
+              result->scope->name, privacy_epsilon(&entry.total, budget->delta), budget->epsilon);
     return ANB_OK;
 }
 

@@ -57,7 +57,8 @@ static void what_is_no_ledger_is_refused(void)
     fresh("missing");
     CHECK_EQUAL(ledger_last(path, &entry, &test_error), ANB_NOT_FOUND);
     const char *bad[] = {"hello\n", "{}\n", "\n", "{\"time_ms\":1,\"job\":\"a\",\"round\":0}\n",
-                         "{\"time_ms\":1,\"job\":\"a\",\"round\":0,\"rho\":1,\"pure\":0,\"numbers\":0,"
+                         "{\"update\":1,\"budget\":1,\"delta\":0.1,\"time_ms\":1,\"job\":\"a\",\"round\":0,\"rho\":1,"
+                         "\"pure\":0,\"numbers\":0,"
                          "\"total_rho\":-1,\"total_pure\":0,\"total_numbers\":0}\n"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fresh("bad");
@@ -111,6 +112,8 @@ static void many_lines_keep_their_sum_and_what_they_say(void)
     CHECK_EQUAL(last.round, 99);
     CHECK_EQUAL(last.time_ms, 1764000000000);
     CHECK_TEXT(last.job, "fedcba9876543210");
+    CHECK_EQUAL(last.number, 201);
+    CHECK_EQUAL(last.budget.epsilon, 20);
 }
 
 /* A process that spends and is killed at once: what it was told is spent is in the file. */
