@@ -51,6 +51,11 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
+def ceilings_mib(sites: int) -> dict[str, float]:
+    """What a program's peak may be; the outboxes have four partitions."""
+    return {"aggregator": 40 + 2 * sites * 4, "agent": 48, "server": 64}
+
+
 def say_missed(missed: list[str]) -> int:
     """Says each target that was missed, in a sentence; the exit status."""
     for sentence in missed:

@@ -19,16 +19,11 @@ from typing import Any
 from broker import Kafka
 from exchange import make_job, make_model
 from federation import Federation
-from measure import kafka, say_missed
+from measure import ceilings_mib, kafka, say_missed
 
-PARTITIONS = 4
 MOST_RATIO = 1.05
 
 Peaks = dict[str, float]
-
-
-def ceilings_mib(sites: int) -> Peaks:
-    return {"aggregator": 40 + 2 * sites * PARTITIONS, "agent": 48, "server": 64}
 
 
 def peaks_of(federation: Federation) -> Peaks:

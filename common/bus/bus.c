@@ -202,12 +202,21 @@ void bus_message_release(struct bus_message *message)
 
 /* -- topics */
 
+enum anb_status bus_topics_ensure(struct bus *bus, const struct bus_topic *topics, size_t n, int64_t timeout_ms,
+                                  struct anb_error *err)
+{
+    if (n > BUS_MAX_TOPICS)
+        return anb_fail(err, ANB_INVALID, "%zu topics at once are too many, at most %d", n, BUS_MAX_TOPICS);
+    for (size_t i = 0; i < n; i++)
+        if (!topics[i].name || topics[i].partitions < 1)
+            return anb_fail(err, ANB_INVALID, "a topic needs a name and at least one partition");
+    return n > 0 ? bus->ops->topics_ensure(bus, topics, n, timeout_ms, err) : ANB_OK;
+}
+
 enum anb_status bus_topic_ensure(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
                                  struct anb_error *err)
 {
-    if (!topic->name || topic->partitions < 1)
-        return anb_fail(err, ANB_INVALID, "a topic needs a name and at least one partition");
-    return bus->ops->topic_ensure(bus, topic, timeout_ms, err);
+    return bus_topics_ensure(bus, topic, 1, timeout_ms, err);
 }
 
 enum anb_status bus_topic_partitions(struct bus *bus, const char *name, int64_t timeout_ms, int32_t *partitions,

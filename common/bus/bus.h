@@ -95,9 +95,13 @@ struct bus_topic {
     int64_t max_message_bytes; /* 0: the broker's default */
 };
 
-/* Create the topic unless it is there. A topic that is there with fewer partitions than wanted is INVALID. */
+/* Create those of the topics that are not there, all at once; at most BUS_MAX_TOPICS. A topic that is there with fewer
+ * partitions than wanted is INVALID. */
+enum { BUS_MAX_TOPICS = 16 };
+enum anb_status bus_topics_ensure(struct bus *bus, const struct bus_topic *topics, size_t n, int64_t timeout_ms,
+                                  struct anb_error *err);
 enum anb_status bus_topic_ensure(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
-                                 struct anb_error *err);
+                                 struct anb_error *err); /* the same for one */
 /* How many partitions it has; NOT_FOUND when there is no such topic. */
 enum anb_status bus_topic_partitions(struct bus *bus, const char *name, int64_t timeout_ms, int32_t *partitions,
                                      struct anb_error *err);

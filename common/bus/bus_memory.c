@@ -157,18 +157,22 @@ static void memory_cursor_close(struct bus_cursor *cursor)
 
 /* -- topics */
 
-static enum anb_status memory_topic_ensure(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
-                                           struct anb_error *err)
+static enum anb_status ensure_locked(struct memory_log *log, const struct bus_topic *topic, struct anb_error *err)
+{
+    const struct memory_topic *found = memory_topic_find_locked(log, topic->name);
+    if (!found) return memory_topic_add_locked(log, topic, err);
+    if (found->n_partitions < topic->partitions) return bus_too_few_partitions(err, topic, found->n_partitions);
+    return ANB_OK;
+}
+
+static enum anb_status memory_topics_ensure(struct bus *bus, const struct bus_topic *topics, size_t n,
+                                            int64_t timeout_ms, struct anb_error *err)
 {
     (void)timeout_ms;
     struct memory_log *log = log_of(bus);
-    pthread_mutex_lock(&log->mutex);
-    const struct memory_topic *found = memory_topic_find_locked(log, topic->name);
     enum anb_status status = ANB_OK;
-    if (!found)
-        status = memory_topic_add_locked(log, topic, err);
-    else if (found->n_partitions < topic->partitions)
-        status = bus_too_few_partitions(err, topic, found->n_partitions);
+    pthread_mutex_lock(&log->mutex);
+    for (size_t i = 0; i < n && status == ANB_OK; i++) status = ensure_locked(log, &topics[i], err);
     pthread_mutex_unlock(&log->mutex);
     return status;
 }
@@ -222,7 +226,7 @@ static const struct bus_ops memory_ops = {
     .cursor_seek = memory_cursor_seek,
     .cursor_next = memory_cursor_next,
     .cursor_close = memory_cursor_close,
-    .topic_ensure = memory_topic_ensure,
+    .topics_ensure = memory_topics_ensure,
     .topic_partitions = memory_topic_partitions,
     .bounds = memory_bounds,
     .trim = memory_trim,

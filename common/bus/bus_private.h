@@ -28,8 +28,8 @@ struct bus_ops {
                                    struct anb_error *err);
     void (*cursor_close)(struct bus_cursor *cursor);
 
-    enum anb_status (*topic_ensure)(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
-                                    struct anb_error *err);
+    enum anb_status (*topics_ensure)(struct bus *bus, const struct bus_topic *topics, size_t n, int64_t timeout_ms,
+                                     struct anb_error *err);
     enum anb_status (*topic_partitions)(struct bus *bus, const char *name, int64_t timeout_ms, int32_t *partitions,
                                         struct anb_error *err);
     enum anb_status (*bounds)(struct bus *bus, const char *topic, int32_t partition, int64_t timeout_ms, int64_t *first,

@@ -78,19 +78,22 @@ enum anb_status kafka_cursor_next(struct bus_cursor *cursor, int64_t timeout_ms,
 void kafka_cursor_close(struct bus_cursor *cursor);
 
 /* kafka_admin.c */
+rd_kafka_t *kafka_admin_of(struct bus *bus, struct anb_error *err); /* made when first asked for; NULL: it failed */
 /* The partition's first offset (RD_KAFKA_OFFSET_BEGINNING) or the next one to be given (RD_KAFKA_OFFSET_END). */
 rd_kafka_resp_err_t kafka_ask_offset(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
                                      int64_t timeout_ms, int64_t *offset);
 void kafka_admin_close(struct kafka_bus *bus);
 /* True once a question was answered by the embedded broker. */
 bool kafka_is_embedded(struct kafka_bus *bus);
-enum anb_status kafka_topic_ensure(struct bus *bus, const struct bus_topic *topic, int64_t timeout_ms,
-                                   struct anb_error *err);
-enum anb_status kafka_topic_partitions(struct bus *bus, const char *name, int64_t timeout_ms, int32_t *partitions,
-                                       struct anb_error *err);
 enum anb_status kafka_bounds(struct bus *bus, const char *topic, int32_t partition, int64_t timeout_ms, int64_t *first,
                              int64_t *end, struct anb_error *err);
 void kafka_trim(struct bus *bus, const char *topic, int32_t partition, int64_t offset);
+
+/* kafka_topics.c */
+enum anb_status kafka_topics_ensure(struct bus *bus, const struct bus_topic *topics, size_t n, int64_t timeout_ms,
+                                    struct anb_error *err);
+enum anb_status kafka_topic_partitions(struct bus *bus, const char *name, int64_t timeout_ms, int32_t *partitions,
+                                       struct anb_error *err);
 
 /* kafka_log.c: librdkafka's own lines, into our log */
 void kafka_log_attach(rd_kafka_conf_t *conf);

@@ -63,7 +63,7 @@ static void finish_delivery(struct kafka_bus *bus, struct kafka_delivery *delive
  * An acknowledgement without an offset is none. librdkafka reports success when a broker calls a record a duplicate;
  * but a broker that knows no record of this producer takes any sequence number, so when the first request to a
  * partition fails and the second, already under way, is taken, the first one's retry is "a duplicate" that nobody has
- * written (seen with Kafka 4.3 on a partition just made: see kafka_topic_ensure). */
+ * written (seen with Kafka 4.3 on a partition just made: see wait_for_leaders). */
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {
     (void)producer;

@@ -32,28 +32,31 @@ static void name_topics(struct node *node)
     node_outbox_of(node, node->name, node->outbox);
 }
 
+static struct bus_topic outbox_topic(const struct node *node, const char *name)
+{
+    return (struct bus_topic){.name = name,
+                              .partitions = node->partitions,
+                              .retention_ms = node->outbox_retention_ms,
+                              .retention_bytes = node->outbox_retention_bytes};
+}
+
+/* The project's, and the server's own outbox. */
 static enum anb_status create_topics(struct node *node, int64_t timeout_ms, struct anb_error *err)
 {
     const struct bus_topic topics[] = {
         {.name = node->control, .partitions = 1, .retention_ms = -1, .retention_bytes = -1},
         {.name = node->pulse, .partitions = 1, .retention_ms = HOUR_MS, .retention_bytes = -1},
         {.name = node->telemetry, .partitions = 4, .retention_ms = 7 * 24 * HOUR_MS, .retention_bytes = -1},
+        outbox_topic(node, node->outbox),
     };
-    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
-        enum anb_status status = bus_topic_ensure(node->bus, &topics[i], timeout_ms, err);
-        if (status != ANB_OK) return status;
-    }
-    return ANB_OK;
+    return bus_topics_ensure(node->bus, topics, sizeof topics / sizeof *topics, timeout_ms, err);
 }
 
 enum anb_status node_create_outbox(struct node *node, const char *name, struct anb_error *err)
 {
     char topic[TOPIC_BYTES];
     node_outbox_of(node, name, topic);
-    const struct bus_topic outbox = {.name = topic,
-                                     .partitions = node->partitions,
-                                     .retention_ms = node->outbox_retention_ms,
-                                     .retention_bytes = node->outbox_retention_bytes};
+    const struct bus_topic outbox = outbox_topic(node, topic);
     return bus_topic_ensure(node->bus, &outbox, ADMIN_TIMEOUT_MS, err);
 }
 
@@ -113,13 +116,12 @@ enum anb_status node_open_outbox(struct node *node, int64_t timeout_ms, struct a
     return status;
 }
 
-/* The server makes an outbox when it sees the node for the first time; the others need not wait for theirs until they
+/* A server makes an outbox when it sees the node for the first time; the others need not wait for theirs until they
  * send. */
 static enum anb_status look_for_outbox(struct node *node, int64_t timeout_ms, struct anb_error *err)
 {
     bool is_server = node->role == ROLE_SERVER;
-    enum anb_status status = is_server ? node_create_outbox(node, node->name, err) : ANB_OK;
-    if (status == ANB_OK) status = node_open_outbox(node, is_server ? timeout_ms : 0, err);
+    enum anb_status status = node_open_outbox(node, is_server ? timeout_ms : 0, err);
     return status == ANB_TIMEOUT && !is_server ? ANB_OK : status;
 }
 
@@ -216,7 +218,10 @@ static enum anb_status open_cursors(struct node *node, struct anb_error *err)
     if (status == ANB_OK) status = bus_cursor_open(node->reader, node->control, 0, first, &node->control_cursor, err);
     if (status != ANB_OK || node->role != ROLE_SERVER) return status;
     status = bus_bounds(node->bus, node->pulse, 0, ADMIN_TIMEOUT_MS, &first, &end, err);
-    if (status == ANB_OK) status = bus_cursor_open(node->reader, node->pulse, 0, end, &node->pulse_cursor, err);
+    /* a reader of its own: a broker answers a reader's questions in turn, and the control log's fetch waits for records
+     */
+    if (status == ANB_OK) status = bus_reader_open(node->bus, BUS_PROMPT, &node->pulse_reader, err);
+    if (status == ANB_OK) status = bus_cursor_open(node->pulse_reader, node->pulse, 0, end, &node->pulse_cursor, err);
     return status;
 }
 
@@ -321,6 +326,7 @@ void node_close(struct node *node, const char *reason)
     if (reason && !node->is_replaced) node_append(node, &down, false, NULL);
     bool settled = node_settle(node);
     if (node->reader) bus_reader_close(node->reader);
+    if (node->pulse_reader) bus_reader_close(node->pulse_reader);
     if (!settled) { /* the broker is away; the deliveries that may still end need the node, and the process ends anyway
                      */
         log_event(LOG_WARN, "left-unsent", "node=%s", node->name);

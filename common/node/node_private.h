@@ -25,8 +25,9 @@ struct node {
     /* the owner thread's */
     struct bus_reader *reader;
     struct bus_cursor *control_cursor;
-    struct bus_cursor *pulse_cursor; /* servers only */
-    struct arena arena;              /* of the record being read */
+    struct bus_reader *pulse_reader; /* servers only, as is its cursor */
+    struct bus_cursor *pulse_cursor;
+    struct arena arena; /* of the record being read */
     int64_t next_pulse_ms;
     int64_t n_refused;  /* records of others' mistakes */
     int64_t trimmed_at; /* control offset of the last look */

@@ -436,6 +436,39 @@ void ensuring_a_topic_again_changes_nothing(void)
     bus_close(bus, 0);
 }
 
+void topics_are_made_together_beside_those_that_are_there(void)
+{
+    struct bus *bus = bus_subject.open();
+    char names[2][80];
+    const char *there = bus_test_topic(bus, 4);
+    for (int i = 0; i < 2; i++) snprintf(names[i], sizeof names[i], "%s-%d", there, i);
+    bus_test_append(bus, there, 0, "kept");
+    const struct bus_topic topics[] = {
+        {names[0], 4, 0, -1, -1, 0}, {there, 4, 0, -1, -1, 0}, {names[1], 4, 0, -1, -1, 0}};
+    CHECK_STATUS(bus_topics_ensure(bus, topics, 3, BUS_TEST_WAIT_MS, &test_error), ANB_OK);
+    for (int i = 0; i < 3; i++) {
+        int64_t first = -1, end = -1;
+        CHECK_STATUS(bus_bounds(bus, topics[i].name, 3, BUS_TEST_WAIT_MS, &first, &end, &test_error), ANB_OK);
+        CHECK_EQUAL(end, 0);
+        bus_test_append(bus, topics[i].name, 3, "taken at once");
+    }
+    bus_close(bus, 0);
+}
+
+void one_bad_topic_of_a_list_is_told_by_name(void)
+{
+    struct bus *bus = bus_subject.open();
+    const char *there = bus_test_topic(bus, 2);
+    char name[80];
+    snprintf(name, sizeof name, "%s-new", there);
+    struct bus_topic topics[BUS_MAX_TOPICS + 1] = {{name, 4, 0, -1, -1, 0}, {there, 100, 0, -1, -1, 0}};
+    CHECK_STATUS(bus_topics_ensure(bus, topics, 2, BUS_TEST_WAIT_MS, &test_error), ANB_INVALID);
+    CHECK(strstr(test_error.text, there) != NULL);
+    CHECK_STATUS(bus_topics_ensure(bus, topics, BUS_MAX_TOPICS + 1, BUS_TEST_WAIT_MS, &test_error), ANB_INVALID);
+    CHECK_STATUS(bus_topics_ensure(bus, topics, 0, BUS_TEST_WAIT_MS, &test_error), ANB_OK);
+    bus_close(bus, 0);
+}
+
 /* Fewer than the embedded broker keeps of one partition. */
 enum { LARGE_BYTES = 983040 + 200, LARGE_RECORDS = 16 };
 

@@ -45,6 +45,8 @@ void two_cursors_read_one_partition(void);
 void a_message_outlives_its_cursor(void);
 void bounds_follow_appends_and_trims(void);
 void ensuring_a_topic_again_changes_nothing(void);
+void topics_are_made_together_beside_those_that_are_there(void);
+void one_bad_topic_of_a_list_is_told_by_name(void);
 void large_records_pass_a_bulk_reader(void);
 void large_records_pass_a_reader_of_many(void);
 
@@ -59,6 +61,7 @@ void large_records_pass_a_reader_of_many(void);
         TEST(a_cursor_seeks_back_and_forth), TEST(cursors_of_one_reader_do_not_disturb_each_other),                    \
         TEST(two_cursors_read_one_partition), TEST(a_message_outlives_its_cursor),                                     \
         TEST(bounds_follow_appends_and_trims), TEST(ensuring_a_topic_again_changes_nothing),                           \
+        TEST(topics_are_made_together_beside_those_that_are_there), TEST(one_bad_topic_of_a_list_is_told_by_name),     \
         TEST(large_records_pass_a_bulk_reader), TEST(large_records_pass_a_reader_of_many)
 
 #endif
