@@ -26,7 +26,7 @@ struct slot {
 
 struct agent {
     struct run_site site;
-    char data_folder[PATH_MAX], socket_folder[PATH_MAX];
+    char data_folder[PATH_MAX], socket_folder[PATH_MAX], policy_file[PATH_MAX];
     pthread_t thread;
     uv_loop_t loop;
     uv_async_t wake;
@@ -263,11 +263,12 @@ enum anb_status agent_start(struct node *node, const struct agent_config *config
     snprintf(agent->data_folder, sizeof agent->data_folder, "%s", config->data_folder);
     snprintf(agent->socket_folder, sizeof agent->socket_folder, "%s",
              config->socket_folder ? config->socket_folder : config->data_folder);
+    snprintf(agent->policy_file, sizeof agent->policy_file, "%s", config->policy_file ? config->policy_file : "");
     agent->site = (struct run_site){.node = node,
                                     .loop = &agent->loop,
                                     .data_folder = agent->data_folder,
                                     .socket_folder = agent->socket_folder,
-                                    .policy_file = config->policy_file,
+                                    .policy_file = config->policy_file ? agent->policy_file : NULL,
                                     .grace_ms = config->grace_ms,
                                     .wake = wake,
                                     .owner = agent};

@@ -24,7 +24,8 @@
 enum { POLL_MS = 5, ARENA_BYTES = 8 << 20, WAIT_MS = 60000, SERVER = 0, AGGREGATOR = 1, SITES = 2 };
 
 struct actor {
-    char name[32], folder[512], policy[600]; /* path; empty: none */
+    char name[32], folder[512];
+    bool has_policy; /* site.yaml in its folder */
     enum role role;
     bool alive;
     atomic_bool stop;
@@ -110,8 +111,10 @@ static void start(struct agents *agents, struct actor *actor)
                                .timeout_ms = 10000,
                                .outbox_retention_ms = -1,
                                .outbox_retention_bytes = -1};
+    char policy[600];
+    snprintf(policy, sizeof policy, "%s/site.yaml", actor->folder);
     const struct agent_config agent = {
-        .data_folder = actor->folder, .policy_file = *actor->policy ? actor->policy : NULL, .grace_ms = 200};
+        .data_folder = actor->folder, .policy_file = actor->has_policy ? policy : NULL, .grace_ms = 200};
     atomic_store(&actor->stop, false);
     CHECK_STATUS(bus_memory_open(agents->log, &actor->bus, &test_error), ANB_OK);
     CHECK_STATUS(node_open(&node, actor->bus, &actor->node, &test_error), ANB_OK);
@@ -170,9 +173,10 @@ static void add_actor(struct agents *agents, int index, enum role role, const ch
 
 static void write_policy(struct actor *actor, const char *text)
 {
-    if (!text) return;
-    snprintf(actor->policy, sizeof actor->policy, "%s/site.yaml", actor->folder);
-    CHECK_STATUS(file_write(actor->policy, slice_of_text(text), &test_error), ANB_OK);
+    char path[600];
+    actor->has_policy = text != NULL;
+    snprintf(path, sizeof path, "%s/site.yaml", actor->folder);
+    if (text) CHECK_STATUS(file_write(path, slice_of_text(text), &test_error), ANB_OK);
 }
 
 struct agents *agents_open(int n_sites)
