@@ -81,9 +81,8 @@ void http_wake(struct http *http)
     pthread_mutex_unlock(&http->lock);
 }
 
-void http_tick(struct http *http)
+void http_tick(struct http *http, int64_t now_ms)
 {
-    int64_t now_ms = clock_monotonic_ms();
     pthread_mutex_lock(&http->lock);
     for (struct exchange *exchange = http->parked, *next; exchange; exchange = next) {
         next = exchange->next;

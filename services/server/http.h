@@ -45,8 +45,8 @@ void http_free(struct http *http); /* after http_stop */
 const char *http_address(const struct http *http); /* "127.0.0.1:8500" */
 /* Something has happened: ask the waiting requests again. */
 void http_wake(struct http *http);
-/* Time has passed: call about ten times a second. */
-void http_tick(struct http *http);
+/* Time has passed (monotonic): call about ten times a second. */
+void http_tick(struct http *http, int64_t now_ms);
 void http_count(struct http *http, struct http_counters *counters);
 
 #endif

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "bundle/bundle.h"
 #include "server/access.h"
@@ -89,5 +90,5 @@ enum anb_status server_start(struct server *server, struct node *node, const str
 void server_tell(struct server *server, int64_t before)
 {
     if (node_control_offset(server->node) != before) http_wake(server->http);
-    http_tick(server->http);
+    http_tick(server->http, clock_monotonic_ms());
 }
