@@ -15,6 +15,11 @@ bench_main() {
         build release bench_fold
         supervise build/release/bench/bench_fold "${@:2}"
         ;;
-    *) die "unknown benchmark '$name'; there are: exchange, latency, memory, start, fold" ;;
+    filters)
+        setup_build
+        build release bench_filters
+        supervise build/release/bench/bench_filters "${@:2}"
+        ;;
+    *) die "unknown benchmark '$name'; there are: exchange, latency, memory, start, fold, filters" ;;
     esac
 }
