@@ -85,6 +85,21 @@ static enum anb_status set_defaults(const struct option_table *table, void *sett
     return ANB_OK;
 }
 
+/* The value of a path in the file `config`. */
+static enum anb_status set_path(const struct option_entry *entry, const char *where, const char *config,
+                                const char *text, void *settings, struct anb_error *err)
+{
+    char *whole = NULL;
+    const char *slash = strrchr(config, '/');
+    int folder_bytes = slash ? (int)(slash - config) + 1 : 0;
+    if (*text == '/' || !*text) return set_value(entry, where, text, settings, err);
+    if (asprintf(&whole, "%.*s%s", folder_bytes, config, text) < 0)
+        return anb_fail(err, ANB_NO_MEMORY, "%s: no memory", where);
+    enum anb_status status = set_value(entry, where, whole, settings, err);
+    free(whole);
+    return status;
+}
+
 static enum anb_status set_from_member(const struct option_table *table, const char *path, const struct doc *map,
                                        size_t index, void *settings, struct anb_error *err)
 {
@@ -103,7 +118,8 @@ static enum anb_status set_from_member(const struct option_table *table, const c
     if (!text)
         return anb_fail(err, ANB_INVALID, "%s: %s is %s: a text, an integer, true or false is needed", where, name,
                         doc_kind_word(doc_kind(value)));
-    return set_value(entry, where, text, settings, err);
+    return entry->is_path ? set_path(entry, where, path, text, settings, err)
+                          : set_value(entry, where, text, settings, err);
 }
 
 static enum anb_status set_from_file(const struct option_table *table, const char *path, void *settings,
@@ -184,7 +200,8 @@ static enum anb_status set_from_words(const struct option_table *table, int argc
 static const char *value_word(const struct option_entry *entry)
 {
     if (entry->kind == OPTION_BOOL) return "";
-    return entry->kind == OPTION_INT ? (*entry->unit ? entry->unit : "N") : "TEXT";
+    if (entry->kind == OPTION_INT) return *entry->unit ? entry->unit : "N";
+    return entry->is_path ? "PATH" : "TEXT";
 }
 
 void options_print_help(const struct option_table *table)
@@ -212,8 +229,8 @@ static enum anb_status markdown_row(const struct option_entry *entry, struct buf
     if (entry->kind == OPTION_INT)
         snprintf(range, sizeof range, "%lld..%lld %s", (long long)entry->least, (long long)entry->most, entry->unit);
     const char *value = entry->default_text ? entry->default_text : entry->optional ? "-" : "(needed)";
-    return buf_printf(out, err, "| `%s` | %s | %s | %s | %s |\n", entry->name, kinds[entry->kind], value, range,
-                      entry->sentence);
+    return buf_printf(out, err, "| `%s` | %s | %s | %s | %s |\n", entry->name,
+                      entry->is_path ? "path" : kinds[entry->kind], value, range, entry->sentence);
 }
 
 enum anb_status options_markdown(const struct option_table *table, struct buf *out, struct anb_error *err)

@@ -8,7 +8,7 @@
  *
  * Later sources win: default, configuration file (YAML, --config FILE), environment (ANABRANCH_ and the name in
  * capitals, - becomes _), command line (--name VALUE, --name=VALUE, --flag). An unknown name is an error with the
- * nearest known one. */
+ * nearest known one. A path in a configuration file is relative to the folder of that file. */
 #ifndef ANB_BASE_OPTIONS_H
 #define ANB_BASE_OPTIONS_H
 
@@ -25,6 +25,7 @@ struct option_entry {
     int64_t least, most;      /* for OPTION_INT */
     const char *unit;         /* "ms", "MiB", "" */
     const char *sentence;     /* what it does */
+    bool is_path;             /* in a configuration file: relative to the folder of that file */
 };
 
 struct option_table {
@@ -37,19 +38,28 @@ struct option_table {
 
 #define OPTION_TEXT_ENTRY(type, field, name, value, sentence)                                                          \
     {                                                                                                                  \
-        name, OPTION_TEXT, offsetof(type, field), value, false, 0, 0, "", sentence                                     \
+        name, OPTION_TEXT, offsetof(type, field), value, false, 0, 0, "", sentence, false                              \
     }
 #define OPTION_OPTIONAL_ENTRY(type, field, name, sentence)                                                             \
     {                                                                                                                  \
-        name, OPTION_TEXT, offsetof(type, field), NULL, true, 0, 0, "", sentence                                       \
+        name, OPTION_TEXT, offsetof(type, field), NULL, true, 0, 0, "", sentence, false                                \
     }
 #define OPTION_INT_ENTRY(type, field, name, value, least, most, unit, sentence)                                        \
     {                                                                                                                  \
-        name, OPTION_INT, offsetof(type, field), value, false, least, most, unit, sentence                             \
+        name, OPTION_INT, offsetof(type, field), value, false, least, most, unit, sentence, false                      \
     }
 #define OPTION_BOOL_ENTRY(type, field, name, sentence)                                                                 \
     {                                                                                                                  \
-        name, OPTION_BOOL, offsetof(type, field), "false", false, 0, 0, "", sentence                                   \
+        name, OPTION_BOOL, offsetof(type, field), "false", false, 0, 0, "", sentence, false                            \
+    }
+
+#define OPTION_OPTIONAL_PATH_ENTRY(type, field, name, sentence)                                                        \
+    {                                                                                                                  \
+        name, OPTION_TEXT, offsetof(type, field), NULL, true, 0, 0, "", sentence, true                                 \
+    }
+#define OPTION_PATH_ENTRY(type, field, name, sentence) /* must be given */                                             \
+    {                                                                                                                  \
+        name, OPTION_TEXT, offsetof(type, field), NULL, false, 0, 0, "", sentence, true                                \
     }
 
 /* Fill `settings` from all sources; argv[0] is skipped. Operands stay in argv, moved to the front:

@@ -14,10 +14,17 @@ struct bus;
 struct bus_reader;
 struct bus_cursor;
 
+struct bus_tls {                             /* PEM files; all are copied, the passphrase is wiped with the bus */
+    const char *key_file, *certificate_file; /* of this client */
+    const char *root_file;                   /* who signs the brokers' certificates */
+    const char *passphrase;                  /* of the key; NULL: it is not encrypted */
+};
+
 struct bus_kafka_config {
     const char *bootstrap_servers; /* "host:port,host:port" */
     const char *client_id;         /* the node's name */
     int64_t queue_kib;             /* most bytes waiting to be sent, e.g. 16384 */
+    const struct bus_tls *tls;     /* NULL: no TLS */
 };
 
 enum anb_status bus_kafka_open(const struct bus_kafka_config *config, struct bus **bus, struct anb_error *err);

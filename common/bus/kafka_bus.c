@@ -27,6 +27,21 @@ static bool set_all(rd_kafka_conf_t *conf, const struct kafka_setting *settings,
     return true;
 }
 
+/* Host names are checked: a certificate of the project that is not this broker's is refused. */
+static bool set_tls(rd_kafka_conf_t *conf, const struct bus_tls *tls, char *words, size_t size)
+{
+    const struct kafka_setting settings[] = {
+        {"security.protocol", "ssl"},
+        {"ssl.key.location", tls->key_file},
+        {"ssl.certificate.location", tls->certificate_file},
+        {"ssl.ca.location", tls->root_file},
+        {"ssl.endpoint.identification.algorithm", "https"},
+        {tls->passphrase ? "ssl.key.password" : NULL, tls->passphrase},
+        {NULL, NULL},
+    };
+    return !tls->key_file || set_all(conf, settings, words, size);
+}
+
 rd_kafka_t *kafka_client_new(struct kafka_bus *bus, rd_kafka_type_t type, const struct kafka_setting *settings,
                              void (*prepare)(rd_kafka_conf_t *conf), struct anb_error *err)
 {
@@ -39,7 +54,7 @@ rd_kafka_t *kafka_client_new(struct kafka_bus *bus, rd_kafka_type_t type, const 
     if (prepare) prepare(conf);
     rd_kafka_t *client = NULL;
     if (set_all(conf, common_settings, words, sizeof words) && set_all(conf, own, words, sizeof words) &&
-        set_all(conf, settings, words, sizeof words))
+        set_tls(conf, &bus->tls, words, sizeof words) && set_all(conf, settings, words, sizeof words))
         client = rd_kafka_new(type, conf, words, sizeof words);
     if (client) return client; /* and `conf` is its own now */
     rd_kafka_conf_destroy(conf);
@@ -113,6 +128,27 @@ void kafka_topics_free(struct kafka_topic **list)
 
 /* -- the bus */
 
+static bool copy_text(const char *text, const char **copy)
+{
+    *copy = text ? strdup(text) : NULL;
+    return *copy || !text;
+}
+
+static bool copy_tls(const struct bus_tls *from, struct bus_tls *to)
+{
+    return copy_text(from->key_file, &to->key_file) && copy_text(from->certificate_file, &to->certificate_file) &&
+           copy_text(from->root_file, &to->root_file) && copy_text(from->passphrase, &to->passphrase);
+}
+
+static void forget_tls(struct bus_tls *tls)
+{
+    if (tls->passphrase) explicit_bzero((void *)(uintptr_t)tls->passphrase, strlen(tls->passphrase));
+    free((void *)(uintptr_t)tls->key_file);
+    free((void *)(uintptr_t)tls->certificate_file);
+    free((void *)(uintptr_t)tls->root_file);
+    free((void *)(uintptr_t)tls->passphrase);
+}
+
 static void kafka_free(struct kafka_bus *bus)
 {
     pthread_cond_destroy(&bus->room);
@@ -120,6 +156,7 @@ static void kafka_free(struct kafka_bus *bus)
     pthread_mutex_destroy(&bus->admin_mutex);
     free(bus->bootstrap_servers);
     free(bus->client_id);
+    forget_tls(&bus->tls);
     free(bus);
 }
 
@@ -172,7 +209,8 @@ static struct kafka_bus *kafka_new(const struct bus_kafka_config *config)
     condition_init(&bus->room);
     bus->bootstrap_servers = strdup(config->bootstrap_servers);
     bus->client_id = strdup(config->client_id);
-    if (bus->bootstrap_servers && bus->client_id) return bus;
+    bool copied = !config->tls || copy_tls(config->tls, &bus->tls);
+    if (bus->bootstrap_servers && bus->client_id && copied) return bus;
     kafka_free(bus);
     return NULL;
 }

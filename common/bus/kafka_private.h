@@ -31,6 +31,7 @@ struct kafka_topic {
 struct kafka_bus {
     struct bus base;
     char *bootstrap_servers, *client_id;
+    struct bus_tls tls;  /* own copies; NULL key_file: no TLS */
     int64_t queue_bytes; /* most that may wait */
 
     pthread_mutex_t producer_mutex;

@@ -272,6 +272,9 @@ static enum anb_status check_config(const struct node_config *config, struct anb
 {
     enum anb_status status = name_check("project", config->project, err);
     if (status == ANB_OK) status = name_check("node", config->name, err);
+    if (status == ANB_OK && (!config->trust || strcmp(node_trust_project(config->trust), config->project) != 0 ||
+                             strcmp(node_trust_name(config->trust), config->name) != 0))
+        status = anb_fail(err, ANB_INVALID, "node %s of project %s has no identity", config->name, config->project);
     if (status == ANB_OK && (config->partitions < 1 || config->partitions > MAX_PARTITIONS))
         status = anb_fail(err, ANB_INVALID, "partitions must be 1..%d, got %d", MAX_PARTITIONS, config->partitions);
     return status;
@@ -296,6 +299,7 @@ enum anb_status node_open(const struct node_config *config, struct bus *bus, str
     init_locks(node);
     arena_init(&node->arena, RECORD_ARENA_BYTES);
     node->bus = bus;
+    node->trust = config->trust;
     node->role = config->role;
     node->partitions = config->partitions;
     node->outbox_retention_ms = config->outbox_retention_ms;

@@ -8,6 +8,7 @@
 
 #include "bus/bus.h"
 #include "job/federation.h"
+#include "node/trust.h"
 
 #include <stdatomic.h>
 
@@ -19,6 +20,7 @@ struct node_config {
     const char *project;
     const char *name;
     enum role role;
+    struct node_trust *trust; /* of the same project and name; must outlive the node */
     const char *version;
     int32_t partitions;  /* of every outbox: the same for all nodes of a project */
     int32_t chunk_bytes; /* of what this node sends; 0: CHUNK_DEFAULT_BYTES */

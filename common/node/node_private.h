@@ -13,6 +13,7 @@ enum { TOPIC_BYTES = 160 };
 struct node {
     /* constant after node_open */
     struct bus *bus;
+    struct node_trust *trust;
     char *project, *name, *version;
     enum role role;
     int32_t partitions;

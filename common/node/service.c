@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { CLOSE_TIMEOUT_MS = 1000, RETRY_PAUSE_MS = 200 };
@@ -54,27 +55,58 @@ enum anb_status service_follow(struct node *node, int64_t timeout_ms, struct anb
     return ANB_OK;
 }
 
-static enum anb_status run(struct service *service, struct anb_error *err)
+static enum anb_status open_bus(const struct service_settings *common, const struct kit *kit, struct bus **bus,
+                                struct anb_error *err)
 {
-    struct bus *bus = NULL;
+    const struct bus_tls tls = {common->kit.identity_key, common->kit.certificate, common->kit.root, kit->passphrase};
+    const struct bus_kafka_config config = {common->bootstrap_servers, common->name, common->queue_kib,
+                                            strcmp(common->broker_protocol, "tls") == 0 ? &tls : NULL};
+    return bus_kafka_open(&config, bus, err);
+}
+
+static enum anb_status run_on(struct service *service, const struct kit *kit, struct bus *bus, struct anb_error *err)
+{
     struct node *node = NULL;
     const struct service_settings *common = service->common;
-    const struct bus_kafka_config kafka = {common->bootstrap_servers, common->name, common->queue_kib};
     const struct node_config config = {.project = common->project,
                                        .name = common->name,
                                        .role = service->role,
+                                       .trust = kit->trust,
                                        .version = ANB_VERSION,
                                        .partitions = (int32_t)common->partitions,
                                        .keep_history = service->keep_history,
                                        .timeout_ms = common->join_timeout_s * 1000,
                                        .outbox_retention_ms = service->outbox_retention_ms,
                                        .outbox_retention_bytes = service->outbox_retention_bytes};
-    enum anb_status status = bus_kafka_open(&kafka, &bus, err);
-    if (status == ANB_OK) status = node_open(&config, bus, &node, err);
+    enum anb_status status = node_open(&config, bus, &node, err);
     if (status == ANB_OK) status = service->run(service, node, err);
     node_close(node, status == ANB_OK ? "stopped" : NULL);
-    if (bus) bus_close(bus, CLOSE_TIMEOUT_MS);
     return status;
+}
+
+static enum anb_status run(struct service *service, struct anb_error *err)
+{
+    struct kit kit;
+    struct bus *bus = NULL;
+    const struct service_settings *common = service->common;
+    enum anb_status status = kit_open(&common->kit, common->project, common->name, &kit, err);
+    if (status == ANB_OK) status = open_bus(common, &kit, &bus, err);
+    if (status == ANB_OK) status = run_on(service, &kit, bus, err);
+    if (bus) bus_close(bus, CLOSE_TIMEOUT_MS);
+    kit_fini(&kit);
+    return status;
+}
+
+static enum anb_status check_options(const struct service_settings *common, struct anb_error *err)
+{
+    enum log_level level;
+    if (!log_level_parse(common->log_level, &level))
+        return anb_fail(err, ANB_INVALID, "--log-level must be debug, info, warn or error, got \"%s\"",
+                        common->log_level);
+    if (strcmp(common->broker_protocol, "tls") != 0 && strcmp(common->broker_protocol, "plaintext") != 0)
+        return anb_fail(err, ANB_INVALID, "--broker-protocol must be tls or plaintext, got \"%s\"",
+                        common->broker_protocol);
+    return kit_check(&common->kit, err);
 }
 
 static enum anb_status read_options(struct service *service, int argc, char **argv, struct anb_error *err)
@@ -82,10 +114,9 @@ static enum anb_status read_options(struct service *service, int argc, char **ar
     enum log_level level;
     int n_operands;
     enum anb_status status = options_parse(service->table, argc, argv, service->settings, &n_operands, err);
+    if (status == ANB_OK) status = check_options(service->common, err);
     if (status != ANB_OK) return status;
-    if (!log_level_parse(service->common->log_level, &level))
-        return anb_fail(err, ANB_INVALID, "--log-level must be debug, info, warn or error, got \"%s\"",
-                        service->common->log_level);
+    log_level_parse(service->common->log_level, &level);
     log_setup(service->word, level);
     return service->prepare ? service->prepare(service, err) : ANB_OK;
 }

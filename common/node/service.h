@@ -5,11 +5,12 @@
 #ifndef ANB_NODE_SERVICE_H
 #define ANB_NODE_SERVICE_H
 
-#include "base/options.h"
+#include "node/kit.h"
 #include "node/node.h"
 
 struct service_settings {
-    char *project, *name, *bootstrap_servers, *log_level, *ready_file;
+    char *project, *name, *bootstrap_servers, *broker_protocol, *log_level, *ready_file;
+    struct kit_files kit;
     int64_t partitions, queue_kib, join_timeout_s;
 };
 
@@ -18,6 +19,9 @@ struct service_settings {
         OPTION_TEXT_ENTRY(type, common.name, "name", NULL, "this node's name, unique in the project"),                 \
         OPTION_TEXT_ENTRY(type, common.bootstrap_servers, "bootstrap-servers", "127.0.0.1:9092",                       \
                           "Kafka brokers, HOST:PORT,HOST:PORT"),                                                       \
+        OPTION_TEXT_ENTRY(type, common.broker_protocol, "broker-protocol", "tls",                                      \
+                          "tls: with this node's certificate, and the broker's must be the project's; plaintext"),     \
+        KIT_OPTIONS(type, common.kit),                                                                                 \
         OPTION_INT_ENTRY(type, common.partitions, "partitions", "4", 1, 64, "",                                        \
                          "partitions of every outbox, the same for all nodes of the project"),                         \
         OPTION_INT_ENTRY(type, common.queue_kib, "queue-kib", "16384", 1024, 1048576, "KiB",                           \
@@ -25,7 +29,7 @@ struct service_settings {
         OPTION_INT_ENTRY(type, common.join_timeout_s, "join-timeout-s", "60", 1, 86400, "s",                           \
                          "how long to wait at start for the broker and the server"),                                   \
         OPTION_TEXT_ENTRY(type, common.log_level, "log-level", "info", "debug, info, warn or error"),                  \
-        OPTION_OPTIONAL_ENTRY(type, common.ready_file, "ready-file", "write one JSON line here when ready")
+        OPTION_OPTIONAL_PATH_ENTRY(type, common.ready_file, "ready-file", "write one JSON line here when ready")
 
 struct service {
     const char *word; /* "aggregator": svc= in the log */

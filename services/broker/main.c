@@ -27,8 +27,8 @@ static const struct option_entry entries[] = {
         "nodes whose outboxes are made, a,b,c; another node's outbox is made when it first writes, with 4 "
         "partitions"),
     OPTION_INT_ENTRY(struct settings, partitions, "partitions", "4", 1, 64, "", "partitions of each outbox in --nodes"),
-    OPTION_OPTIONAL_ENTRY(struct settings, ready_file, "ready-file",
-                          "write one JSON line here when ready: the address is bootstrap_servers in it"),
+    OPTION_OPTIONAL_PATH_ENTRY(struct settings, ready_file, "ready-file",
+                               "write one JSON line here when ready: the address is bootstrap_servers in it"),
 };
 
 static const struct option_table table = {

@@ -112,9 +112,13 @@ static enum anb_status start_node(struct up *up, const char *role, const char *n
 static enum anb_status start_member(struct up *up, const char *role, const char *name, struct words *more,
                                     struct anb_error *err)
 {
-    char data[DEV_PATH_BYTES];
+    char data[DEV_PATH_BYTES], config[DEV_PATH_BYTES], roster[DEV_PATH_BYTES];
     enum anb_status status = dev_path(&up->state, "data", name, "", data, err);
+    if (status == ANB_OK) status = dev_path(&up->state, "project/kits", name, "/node.yaml", config, err);
+    if (status == ANB_OK) status = dev_path(&up->state, "project", "roster", "", roster, err);
     if (status != ANB_OK) return status;
+    add_word(more, "--config", config);
+    add_word(more, "--roster", roster); /* a kit may be older */
     add_word(more, "--name", name);
     add_word(more, "--bootstrap-servers", up->state.bootstrap_servers);
     if (strcmp(role, "aggregator") != 0) add_word(more, "--data-folder", data);
@@ -242,40 +246,16 @@ static enum anb_status log_in(const struct up *up, struct anb_error *err)
     return status == ANB_OK ? context_put(&context, true, err) : status;
 }
 
-struct kit_files {
-    char certificate[DEV_PATH_BYTES], key[DEV_PATH_BYTES], root[DEV_PATH_BYTES], roster[DEV_PATH_BYTES];
-};
-
-static enum anb_status add_kit(const char *kit, struct kit_files *files, struct words *more, struct anb_error *err)
-{
-    const struct {
-        const char *option, *name;
-        char *path;
-    } all[] = {{"--rest-certificate", "rest-certificate.pem", files->certificate},
-               {"--rest-key", "rest-key.pem", files->key},
-               {"--root", "root.pem", files->root},
-               {"--roster", "roster", files->roster}};
-    enum anb_status status = ANB_OK;
-    for (size_t i = 0; i < sizeof all / sizeof *all && status == ANB_OK; i++) {
-        status = provision_path(kit, all[i].name, all[i].path, err);
-        add_word(more, all[i].option, all[i].path);
-    }
-    return status;
-}
-
 static enum anb_status start_server(struct up *up, struct anb_error *err)
 {
     struct words more = {.count = 0};
     struct doc *ready = NULL;
-    char limit[16], kit[DEV_PATH_BYTES];
-    struct kit_files files;
+    char limit[16];
     const char *any = port_is_free(DEFAULT_PORT) ? "127.0.0.1:8500" : "127.0.0.1:0";
     snprintf(limit, sizeof limit, "%d", up->settings->bootstrap_servers ? 0 : EMBEDDED_MODEL_MIB);
     add_word(&more, "--listen", up->settings->listen ? up->settings->listen : any);
     add_word(&more, "--max-model-mib", limit);
-    enum anb_status status = dev_path(&up->state, "project/kits", "server", "", kit, err);
-    if (status == ANB_OK) status = add_kit(kit, &files, &more, err);
-    if (status == ANB_OK) status = start_member(up, "server", "server", &more, err);
+    enum anb_status status = start_member(up, "server", "server", &more, err);
     if (status == ANB_OK) status = await_or_show(up, "server", &ready, err);
     if (status != ANB_OK) return status;
     snprintf(up->state.server, sizeof up->state.server, "https://%s", doc_text(doc_get(ready, "listen"), ""));

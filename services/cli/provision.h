@@ -14,6 +14,7 @@
 
 #include "base/doc.h"
 #include "base/options.h"
+#include "crypto/passphrase.h"
 #include "trust/roster.h"
 
 enum { PROVISION_PATH_BYTES = 1024, PROVISION_MAX_BROKERS = 16, PROVISION_MAX_DAYS = 3650, HOST_MAX_BYTES = 253 };
@@ -45,6 +46,7 @@ struct provision_project {
     char name[NAME_MAX_BYTES + 1];
     struct provision_broker brokers[PROVISION_MAX_BROKERS];
     size_t n_brokers;
+    bool broker_tls;
     int64_t partitions, valid_days;
     struct provision_member *members; /* owned */
     size_t n_members;
@@ -96,9 +98,6 @@ enum anb_status provision_write_key(const char *folder, const char *name, const 
                                     struct anb_error *err);
 enum anb_status provision_write_certificate(const char *folder, const char *name, const struct certificate *certificate,
                                             struct anb_error *err);
-/* The first line of a file. NULL gives a NULL passphrase. Free with provision_free_passphrase, which wipes it. */
-enum anb_status provision_read_passphrase(const char *file, char **passphrase, struct anb_error *err);
-void provision_free_passphrase(char *passphrase);
 
 /* -- a whole project (provision_create.c) -------------------------------------------------------------------------- */
 
@@ -163,9 +162,9 @@ enum anb_status provision_request_parse(struct slice text, struct provision_requ
 
 /* -- brokers (provision_broker.c, provision_acls.c) --------------------------------------------------------------- */
 
-/* brokers/broker-N for every broker of the project file, and operator/. */
+/* brokers/broker-N for every broker of the project file, and operator/; nothing when they are without TLS. */
 enum anb_status provision_brokers_write(const struct provision *provision, struct anb_error *err);
-/* operator/acls.sh, and its text, for the roster as it is now. */
+/* operator/acls.sh, unless the brokers are without TLS, and its text, for the roster as it is now. */
 enum anb_status provision_acls_write(const struct provision *provision, struct anb_error *err);
 enum anb_status provision_acls(const struct provision *provision, struct buf *out, struct anb_error *err);
 

@@ -29,12 +29,12 @@ static enum anb_status add(struct provision *provision, const struct provision_m
     struct provision_keys keys = {NULL, NULL};
     enum anb_status status = check_new(provision->roster, member->name, err);
     if (status == ANB_OK) status = provision_unlock(provision, settings->passphrase_file, err);
-    if (status == ANB_OK) status = provision_read_passphrase(settings->kit_passphrase_file, &passphrase, err);
+    if (status == ANB_OK) status = passphrase_read(settings->kit_passphrase_file, &passphrase, err);
     if (status == ANB_OK) status = provision_keys_make(member->kind, &keys, err);
     if (status == ANB_OK) status = provision_enrol(provision, member, &keys, err);
     if (status == ANB_OK) status = provision_hand_out(provision, member->name, &keys, passphrase, err);
     provision_keys_fini(&keys);
-    provision_free_passphrase(passphrase);
+    passphrase_free(passphrase);
     return status;
 }
 

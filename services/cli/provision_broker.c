@@ -142,6 +142,7 @@ static enum anb_status write_operator(const struct provision *provision, struct 
 
 enum anb_status provision_brokers_write(const struct provision *provision, struct anb_error *err)
 {
+    if (!provision->project.broker_tls) return ANB_OK;
     enum anb_status status = write_operator(provision, err);
     for (size_t i = 0; i < provision->project.n_brokers && status == ANB_OK; i++)
         status = write_broker(provision, i, err);

@@ -39,6 +39,9 @@ static enum anb_status make(struct provision *provision, const char *beside, str
 static enum anb_status renew(struct provision *provision, const struct settings *settings, struct anb_error *err)
 {
     char beside[PROVISION_PATH_BYTES], path[PROVISION_PATH_BYTES];
+    if (!provision->project.broker_tls)
+        return anb_fail(err, ANB_INVALID, "the brokers of project %s are without TLS (broker_protocol in project.yaml)",
+                        provision->project.name);
     enum anb_status status = provision_unlock(provision, settings->passphrase_file, err);
     if (status == ANB_OK) status = provision_path(provision->folder, "new-brokers", path, err);
     if (status == ANB_OK) status = provision_folder_begin(path, beside, err);

@@ -26,7 +26,7 @@ static enum anb_status make_root(struct provision *provision, const char *passph
 {
     char folder[PROVISION_PATH_BYTES], *passphrase = NULL;
     const struct certificate_times times = {provision->now_s - HOUR_S, provision->now_s + (int64_t)ROOT_YEARS * YEAR_S};
-    enum anb_status status = provision_read_passphrase(passphrase_file, &passphrase, err);
+    enum anb_status status = passphrase_read(passphrase_file, &passphrase, err);
     if (status == ANB_OK) status = provision_path(provision->folder, "root", folder, err);
     if (status == ANB_OK) status = file_make_folders(folder, err);
     if (status == ANB_OK) status = key_make(&provision->root_key, err);
@@ -34,7 +34,7 @@ static enum anb_status make_root(struct provision *provision, const char *passph
         status = certificate_make_root(provision->root_key, provision->project.name, &times, &provision->root, err);
     if (status == ANB_OK) status = provision_write_key(folder, "root-key.pem", provision->root_key, passphrase, err);
     if (status == ANB_OK) status = provision_write_certificate(folder, "root.pem", provision->root, err);
-    provision_free_passphrase(passphrase);
+    passphrase_free(passphrase);
     return status;
 }
 
@@ -71,13 +71,13 @@ static enum anb_status fill(struct provision *provision, const struct provision_
     char *passphrase = NULL;
     struct provision_keys *keys = calloc(provision->project.n_members + 1, sizeof *keys);
     if (!keys) return anb_fail(err, ANB_NO_MEMORY, "no memory");
-    enum anb_status status = provision_read_passphrase(wish->kit_passphrase_file, &passphrase, err);
+    enum anb_status status = passphrase_read(wish->kit_passphrase_file, &passphrase, err);
     if (status == ANB_OK) status = provision_write(provision->folder, "project.yaml", text, err);
     if (status == ANB_OK) status = make_root(provision, wish->passphrase_file, err);
     if (status == ANB_OK) status = make_members(provision, keys, passphrase, err);
     for (size_t i = 0; i < provision->project.n_members; i++) provision_keys_fini(&keys[i]);
     free(keys);
-    provision_free_passphrase(passphrase);
+    passphrase_free(passphrase);
     return status;
 }
 
@@ -123,15 +123,16 @@ enum anb_status provision_create(struct slice text, const char *file, const stru
 
 static void print_result(const struct provision *provision, const struct settings *settings)
 {
-    printf("project %s: %zu nodes and users, %zu broker%s in %s\n", provision->project.name,
-           provision->project.n_members, provision->project.n_brokers, provision->project.n_brokers == 1 ? "" : "s",
+    const struct provision_project *project = &provision->project;
+    printf("project %s: %zu nodes and users, %zu broker%s%s in %s\n", project->name, project->n_members,
+           project->n_brokers, project->n_brokers == 1 ? "" : "s", project->broker_tls ? "" : " without TLS",
            provision->place);
     fflush(stdout);
-    fprintf(
-        stderr,
-        "next: give each its folder of kits/ and brokers/ over a safe way, then take %s off line: root/root-key.pem "
-        "is the project%s\n",
-        provision->place, settings->passphrase_file ? "" : ", and it is not encrypted");
+    fprintf(stderr,
+            "next: give each its folder of kits/%s over a safe way, then take %s off line: root/root-key.pem is the "
+            "project%s\n",
+            project->broker_tls ? " and brokers/" : "", provision->place,
+            settings->passphrase_file ? "" : ", and it is not encrypted");
 }
 
 static enum anb_status run(void *context, char **operands, struct anb_error *err)

@@ -78,33 +78,6 @@ enum anb_status provision_folder_finish(const char *beside, const char *path, en
     return status;
 }
 
-/* -- passphrases */
-
-enum anb_status provision_read_passphrase(const char *file, char **passphrase, struct anb_error *err)
-{
-    struct buf text;
-    *passphrase = NULL;
-    if (!file) return ANB_OK;
-    buf_init(&text, PASSPHRASE_MAX_BYTES);
-    enum anb_status status = buf_reserve(&text, PASSPHRASE_MAX_BYTES, err); /* no copy is left behind by growing */
-    if (status == ANB_OK) status = file_read(file, &text, err);
-    if (status == ANB_OK) {
-        size_t length = strcspn(buf_text(&text), "\r\n");
-        if (length == 0)
-            status = anb_fail(err, ANB_INVALID, "%s: its first line is the passphrase, and must not be empty", file);
-        else if (!(*passphrase = strndup(buf_text(&text), length)))
-            status = anb_fail(err, ANB_NO_MEMORY, "no memory");
-    }
-    key_fini_buf(&text);
-    return status;
-}
-
-void provision_free_passphrase(char *passphrase)
-{
-    if (passphrase) key_wipe(passphrase, strlen(passphrase));
-    free(passphrase);
-}
-
 /* -- open */
 
 static enum anb_status lock(struct provision *provision, struct anb_error *err)
@@ -191,7 +164,7 @@ enum anb_status provision_unlock(struct provision *provision, const char *passph
     struct buf pem;
     char *passphrase = NULL;
     buf_init(&pem, KEY_FILE_MAX_BYTES);
-    enum anb_status status = provision_read_passphrase(passphrase_file, &passphrase, err);
+    enum anb_status status = passphrase_read(passphrase_file, &passphrase, err);
     if (status == ANB_OK) status = buf_reserve(&pem, KEY_FILE_MAX_BYTES, err);
     if (status == ANB_OK) status = read_part(provision->folder, "root/root-key.pem", &pem, err);
     if (status == ANB_OK)
@@ -199,7 +172,7 @@ enum anb_status provision_unlock(struct provision *provision, const char *passph
     if (status == ANB_DENIED && !passphrase_file) anb_error_prefix(err, "give --passphrase-file: ");
     if (status == ANB_OK && !is_pair(provision->root, provision->root_key))
         status = anb_fail(err, ANB_CORRUPT, "root/root-key.pem is not the key of root/root.pem");
-    provision_free_passphrase(passphrase);
+    passphrase_free(passphrase);
     key_fini_buf(&pem);
     return status;
 }
@@ -209,6 +182,7 @@ enum anb_status provision_unlock(struct provision *provision, const char *passph
 enum anb_status provision_acls_write(const struct provision *provision, struct anb_error *err)
 {
     struct buf text;
+    if (!provision->project.broker_tls) return ANB_OK; /* a broker that knows nobody has no rules */
     buf_init(&text, FILE_CEILING_BYTES);
     enum anb_status status = provision_acls(provision, &text, err);
     if (status == ANB_OK) status = provision_write(provision->folder, "operator/acls.sh", buf_slice(&text), err);

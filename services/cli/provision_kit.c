@@ -82,23 +82,40 @@ static const char *program_of(const struct roster_member *member)
 }
 
 /* node.yaml, which the node's program reads with --config. */
+static enum anb_status append_settings(const struct provision *provision, const struct roster_member *member,
+                                       bool encrypted, struct buf *out, struct anb_error *err)
+{
+    const char *program = program_of(member);
+    enum anb_status status = buf_printf(out, err, "# %s --config node.yaml\nproject: %s\nname: %s\n", program,
+                                        provision->project.name, member->name);
+    if (status == ANB_OK) status = buf_append_text(out, "bootstrap-servers: ", err);
+    if (status == ANB_OK) status = provision_bootstrap(&provision->project, out, err);
+    if (status == ANB_OK)
+        status =
+            buf_printf(out, err, "\nbroker-protocol: %s\npartitions: %lld\n%s",
+                       provision->project.broker_tls ? "tls" : "plaintext", (long long)provision->project.partitions,
+                       strcmp(program, "anabranch-aggregator") == 0 ? "" : "data-folder: data\n");
+    if (status == ANB_OK)
+        status = buf_append_text(out,
+                                 "identity-key: identity-key.pem\nencryption-key: encryption-key.pem\n"
+                                 "certificate: certificate.pem\nroot: root.pem\nroster: roster\n",
+                                 err);
+    if (status == ANB_OK && roster_has_role(member, ROSTER_SERVER))
+        status = buf_append_text(out, "rest-certificate: rest-certificate.pem\nrest-key: rest-key.pem\n", err);
+    if (status == ANB_OK && encrypted)
+        status = buf_append_text(out,
+                                 "# The keys are encrypted: write here which file has the passphrase.\n"
+                                 "# key-passphrase-file: FILE\n",
+                                 err);
+    return status;
+}
+
 static enum anb_status write_settings(const struct provision *provision, const struct roster_member *member,
-                                      const char *folder, struct anb_error *err)
+                                      bool encrypted, const char *folder, struct anb_error *err)
 {
     struct buf text;
-    const char *program = program_of(member);
     buf_init(&text, SETTINGS_CEILING_BYTES);
-    enum anb_status status = buf_printf(&text, err, "# %s --config node.yaml\nproject: %s\nname: %s\n", program,
-                                        provision->project.name, member->name);
-    if (status == ANB_OK) status = buf_append_text(&text, "bootstrap-servers: ", err);
-    if (status == ANB_OK) status = provision_bootstrap(&provision->project, &text, err);
-    if (status == ANB_OK)
-        status = buf_printf(&text, err, "\npartitions: %lld\n%s", (long long)provision->project.partitions,
-                            strcmp(program, "anabranch-aggregator") == 0 ? "" : "data-folder: data\n");
-    if (status == ANB_OK && roster_has_role(member, ROSTER_SERVER))
-        status = buf_append_text(
-            &text, "root: root.pem\nroster: roster\nrest-certificate: rest-certificate.pem\nrest-key: rest-key.pem\n",
-            err);
+    enum anb_status status = append_settings(provision, member, encrypted, &text, err);
     if (status == ANB_OK) status = provision_write(folder, "node.yaml", buf_slice(&text), err);
     buf_fini(&text);
     return status;
@@ -148,7 +165,8 @@ enum anb_status provision_kit_write(const struct provision *provision, const cha
     if (status != ANB_OK) return status;
     status = write_certificates(provision, member, beside, err);
     if (status == ANB_OK) status = copy_roster(provision, beside, err);
-    if (status == ANB_OK && member->kind == CERTIFICATE_NODE) status = write_settings(provision, member, beside, err);
+    if (status == ANB_OK && member->kind == CERTIFICATE_NODE)
+        status = write_settings(provision, member, passphrase != NULL, beside, err);
     if (status == ANB_OK && member->kind == CERTIFICATE_USER) status = write_user(provision, member, beside, err);
     if (status == ANB_OK && keys) status = provision_keys_write(keys, beside, passphrase, err);
     if (status == ANB_OK && keys && roster_has_role(member, ROSTER_SERVER))

@@ -95,6 +95,15 @@ static enum anb_status read_brokers(const struct reading *reading, const struct 
     return ANB_OK;
 }
 
+static enum anb_status read_protocol(const struct reading *reading, const struct doc *map, struct anb_error *err)
+{
+    const struct doc *found = doc_get(map, "broker_protocol");
+    const char *word = found ? doc_text(found, "") : "tls";
+    reading->project->broker_tls = strcmp(word, "tls") == 0;
+    if (reading->project->broker_tls || strcmp(word, "plaintext") == 0) return ANB_OK;
+    return bad(reading, found, err, "broker_protocol must be tls or plaintext");
+}
+
 /* -- nodes and users */
 
 enum anb_status provision_roles_parse(const char *words, enum certificate_kind *kind, unsigned *roles,
@@ -205,7 +214,8 @@ static enum anb_status read_members(const struct reading *reading, const struct 
 
 static enum anb_status read_project(const struct reading *reading, const struct doc *map, struct anb_error *err)
 {
-    static const char *const keys[] = {"project", "brokers", "partitions", "valid_days", "nodes", "users", NULL};
+    static const char *const keys[] = {"project",    "brokers", "broker_protocol", "partitions",
+                                       "valid_days", "nodes",   "users",           NULL};
     struct provision_project *project = reading->project;
     struct anb_error why;
     const char *name = doc_text(doc_get(map, "project"), "");
@@ -214,6 +224,7 @@ static enum anb_status read_project(const struct reading *reading, const struct 
     if (name_check("project", name, &why) != ANB_OK) return bad(reading, map, err, "%s", why.text);
     snprintf(project->name, sizeof project->name, "%s", name);
     status = read_brokers(reading, map, err);
+    if (status == ANB_OK) status = read_protocol(reading, map, err);
     if (status == ANB_OK) status = read_number(reading, map, "partitions", MAX_PARTITIONS, &project->partitions, err);
     if (status == ANB_OK)
         status = read_number(reading, map, "valid_days", PROVISION_MAX_DAYS, &project->valid_days, err);

@@ -139,12 +139,12 @@ static enum anb_status fill(const char *folder, const struct provision_request *
     struct buf text;
     char *passphrase = NULL;
     buf_init(&text, REQUEST_CEILING_BYTES);
-    enum anb_status status = provision_read_passphrase(settings->passphrase_file, &passphrase, err);
+    enum anb_status status = passphrase_read(settings->passphrase_file, &passphrase, err);
     if (status == ANB_OK) status = provision_keys_write(&request->keys, folder, passphrase, err);
     if (status == ANB_OK) status = write_request(request, settings->roles, &text, err);
     if (status == ANB_OK) status = provision_write(folder, "request.json", buf_slice(&text), err);
     if (status == ANB_OK) status = digest_of(buf_slice(&text), fingerprint, err);
-    provision_free_passphrase(passphrase);
+    passphrase_free(passphrase);
     buf_fini(&text);
     return status;
 }

@@ -16,7 +16,7 @@ enum { BODY_CEILING_BYTES = 256 << 20, CONNECT_MS = 5000, FIRST_PAUSE_MS = 100, 
 static enum anb_status start(struct rest *rest, struct anb_error *err)
 {
     const char *file = rest->context.passphrase_file;
-    enum anb_status status = provision_read_passphrase(*file ? file : NULL, &rest->passphrase, err);
+    enum anb_status status = passphrase_read(*file ? file : NULL, &rest->passphrase, err);
     if (status != ANB_OK) return status;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return anb_fail(err, ANB_FATAL, "libcurl does not start");
     rest->curl = curl_easy_init();
@@ -54,7 +54,7 @@ void rest_close(struct rest *rest)
     if (!rest) return;
     if (rest->curl) curl_easy_cleanup(rest->curl);
     curl_global_cleanup();
-    provision_free_passphrase(rest->passphrase);
+    passphrase_free(rest->passphrase);
     key_wipe(rest, sizeof *rest);
     free(rest);
 }

@@ -27,7 +27,7 @@ struct settings {
 
 static const struct option_entry entries[] = {
     SERVICE_OPTIONS(struct settings),
-    OPTION_TEXT_ENTRY(struct settings, data_folder, "data-folder", NULL,
+    OPTION_PATH_ENTRY(struct settings, data_folder, "data-folder",
                       "work folder of this agent alone: jobs are unpacked and trainers run below it"),
     OPTION_INT_ENTRY(struct settings, grace_s, "grace-s", "10", 0, 3600, "s",
                      "how long a trainer may go on after its job has ended, before it gets SIGTERM"),

@@ -10,22 +10,20 @@
 
 struct settings {
     struct service_settings common;
-    char *data_folder, *listen, *rest_certificate, *rest_key, *rest_key_passphrase_file, *root, *roster;
+    char *data_folder, *listen, *rest_certificate, *rest_key, *rest_key_passphrase_file;
     int64_t max_model_mib, max_log_mib, outbox_hours, outbox_gib;
 };
 
 static const struct option_entry entries[] = {
     SERVICE_OPTIONS(struct settings),
-    OPTION_TEXT_ENTRY(struct settings, data_folder, "data-folder", NULL, "models and log lines of jobs are kept here"),
+    OPTION_PATH_ENTRY(struct settings, data_folder, "data-folder", "models and log lines of jobs are kept here"),
     OPTION_TEXT_ENTRY(struct settings, listen, "listen", "127.0.0.1:8500",
                       "where REST is spoken, over HTTPS, HOST:PORT; port 0 takes any"),
-    OPTION_TEXT_ENTRY(struct settings, rest_certificate, "rest-certificate", NULL,
+    OPTION_PATH_ENTRY(struct settings, rest_certificate, "rest-certificate",
                       "PEM file with what REST shows to its users: rest-certificate.pem of the kit"),
-    OPTION_TEXT_ENTRY(struct settings, rest_key, "rest-key", NULL, "PEM file with its key: rest-key.pem of the kit"),
-    OPTION_OPTIONAL_ENTRY(struct settings, rest_key_passphrase_file, "rest-key-passphrase-file",
-                          "the first line of this file decrypts that key"),
-    OPTION_TEXT_ENTRY(struct settings, root, "root", NULL, "the project's certificate: root.pem of the kit"),
-    OPTION_TEXT_ENTRY(struct settings, roster, "roster", NULL, "who belongs to the project: roster of the kit"),
+    OPTION_PATH_ENTRY(struct settings, rest_key, "rest-key", "PEM file with its key: rest-key.pem of the kit"),
+    OPTION_OPTIONAL_PATH_ENTRY(struct settings, rest_key_passphrase_file, "rest-key-passphrase-file",
+                               "the first line of this file decrypts that key"),
     OPTION_INT_ENTRY(struct settings, max_model_mib, "max-model-mib", "0", 0, 1 << 30, "MiB",
                      "largest initial model of a job; 0: no limit"),
     OPTION_INT_ENTRY(struct settings, max_log_mib, "max-log-mib", "64", 1, 65536, "MiB",
@@ -85,10 +83,10 @@ static enum anb_status run(struct service *service, struct node *node, struct an
                                          .tls = {.certificate = settings->rest_certificate,
                                                  .key = settings->rest_key,
                                                  .passphrase_file = settings->rest_key_passphrase_file,
-                                                 .root = settings->root},
+                                                 .root = settings->common.kit.root},
                                          .project = settings->common.project,
-                                         .root = settings->root,
-                                         .roster = settings->roster};
+                                         .root = settings->common.kit.root,
+                                         .roster = settings->common.kit.roster};
     struct server server;
     enum anb_status status = server_start(&server, node, &config, err);
     if (status != ANB_OK) return status;

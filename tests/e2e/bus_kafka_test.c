@@ -10,7 +10,7 @@ enum { TEST_SKIPPED = 77 };
 static struct bus *open_bus(void)
 {
     struct bus *bus = NULL;
-    struct bus_kafka_config config = {getenv("ANABRANCH_TEST_BOOTSTRAP"), "bus-kafka-test", 8192};
+    struct bus_kafka_config config = {getenv("ANABRANCH_TEST_BOOTSTRAP"), "bus-kafka-test", 8192, NULL};
     CHECK_STATUS(bus_kafka_open(&config, &bus, &test_error), ANB_OK);
     REQUIRE(bus != NULL);
     return bus;
@@ -21,8 +21,9 @@ struct bus_subject bus_subject = {.open = open_bus, .trims = true, .knows_absenc
 static void a_bus_without_servers_is_refused(void)
 {
     struct bus *bus = NULL;
-    CHECK_STATUS(bus_kafka_open(&(struct bus_kafka_config){"", "x", 1024}, &bus, &test_error), ANB_INVALID);
-    CHECK_STATUS(bus_kafka_open(&(struct bus_kafka_config){"127.0.0.1:1", "x", 0}, &bus, &test_error), ANB_INVALID);
+    CHECK_STATUS(bus_kafka_open(&(struct bus_kafka_config){"", "x", 1024, NULL}, &bus, &test_error), ANB_INVALID);
+    CHECK_STATUS(bus_kafka_open(&(struct bus_kafka_config){"127.0.0.1:1", "x", 0, NULL}, &bus, &test_error),
+                 ANB_INVALID);
     CHECK(bus == NULL);
 }
 
@@ -32,7 +33,7 @@ static void a_missing_broker_is_told_in_time(void)
     struct bus_reader *reader = NULL;
     struct bus_cursor *cursor = NULL;
     int32_t partitions = 0;
-    CHECK_STATUS(bus_kafka_open(&(struct bus_kafka_config){"127.0.0.1:1", "x", 1024}, &bus, &test_error), ANB_OK);
+    CHECK_STATUS(bus_kafka_open(&(struct bus_kafka_config){"127.0.0.1:1", "x", 1024, NULL}, &bus, &test_error), ANB_OK);
     CHECK(bus_topic_partitions(bus, "any", 100, &partitions, &test_error) != ANB_OK);
     CHECK_STATUS(bus_append_and_wait(bus, "any", 0, (struct slice){0}, slice_of_text("x"), 100, NULL, &test_error),
                  ANB_TIMEOUT);

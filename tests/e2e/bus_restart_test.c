@@ -104,7 +104,7 @@ static void fill(struct flow *flow)
 static void flow_through_a_restart(enum bus_profile profile, int n_records, size_t record_bytes)
 {
     struct flow flow = {.n_records = n_records, .record_bytes = record_bytes};
-    struct bus_kafka_config config = {getenv("ANABRANCH_TEST_BOOTSTRAP"), "bus-restart-test", 8192};
+    struct bus_kafka_config config = {getenv("ANABRANCH_TEST_BOOTSTRAP"), "bus-restart-test", 8192, NULL};
     struct bus_reader *reader = NULL;
     struct bus_cursor *cursors[PARTITIONS];
     pthread_t appending, restarting;

@@ -25,12 +25,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("ANABRANCH_BIN", ROOT / "build/release/bin"))
 PATIENCE_S = 90.0
 USERS = {"ann": "admin", "leo": "lead", "mia": "member", "max": "member"}
-REST_FILES = {
-    "--rest-certificate": "rest-certificate.pem",
-    "--rest-key": "rest-key.pem",
-    "--root": "root.pem",
-    "--roster": "roster",
-}
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -139,22 +133,22 @@ class Federation:
         self.project = f"e2e-{uuid.uuid4().hex[:8]}"
         self.gates = folder  # of the trainers; tests that hold them name the one of the job
         self.programs: dict[str, Program] = {}
-        self.kits = self._provision()
-        kit = self.kits / "server"
+        aggregator_names = [f"aggregator-{number}" for number in range(1, aggregators + 1)]
+        site_names = [f"site-{number}" for number in range(1, sites + 1)]
+        self.kits = self._provision(aggregator_names, site_names)
         data = ["--data-folder", str(folder / "server")]
-        for option, name in REST_FILES.items():
-            data += [option, str(kit / name)]
         self._add("server", "anabranch-server", [*data, "--listen", "127.0.0.1:0", *(server or [])])
-        for number in range(1, aggregators + 1):
-            self._add(f"aggregator-{number}", "anabranch-aggregator", [])
-        for number in range(1, sites + 1):
-            name = f"site-{number}"
-            work = folder / name
-            self._add(name, "anabranch-client", ["--data-folder", str(work)])
+        for name in aggregator_names:
+            self._add(name, "anabranch-aggregator", [])
+        for name in site_names:
+            self._add(name, "anabranch-client", ["--data-folder", str(folder / name)])
 
-    def _provision(self) -> Path:
-        """A project with this server and three users; the folder of the kits."""
-        lines = [f"project: {self.project}", "brokers: ['127.0.0.1:9092']", "nodes: [{name: server, roles: [server]}]"]
+    def _provision(self, aggregators: list[str], sites: list[str]) -> Path:
+        """A project with these nodes and three users; the folder of the kits. Its broker is without TLS."""
+        roles = {"server": "server", **dict.fromkeys(aggregators, "aggregator"), **dict.fromkeys(sites, "site")}
+        lines = [f"project: {self.project}", f"brokers: {json.dumps(self.bootstrap_servers.split(','))}"]
+        lines += ["broker_protocol: plaintext", "nodes:"]
+        lines += [f"  - {{name: {name}, roles: [{role}]}}" for name, role in roles.items()]
         lines += ["users:", *(f"  - {{name: {name}, role: {role}}}" for name, role in USERS.items())]
         file = self.folder / "project.yaml"
         file.write_text("\n".join(lines) + "\n")
@@ -175,7 +169,7 @@ class Federation:
         self._anabranch("login", self.url, "--kit", str(self.kits / "ann"))
 
     def _add(self, name: str, program: str, words: list[str]) -> None:
-        common = ["--project", self.project, "--name", name, "--bootstrap-servers", self.bootstrap_servers]
+        common = ["--config", str(self.kits / name / "node.yaml")]
         self.programs[name] = Program(self.folder, name, [str(BIN / program), *common, *words])
 
     def start(self) -> Federation:

@@ -7,6 +7,7 @@
 #include "bundle/bundle.h"
 #include "bus/memory.h"
 #include "node/transfer.h"
+#include "support/identity.h"
 #include "support/model.h"
 #include "support/test.h"
 
@@ -30,6 +31,7 @@ struct actor {
     bool alive;
     atomic_bool stop;
     struct bus *bus;
+    struct node_trust *trust;
     struct node *node;
     pthread_t poller;
     struct workers *workers;
@@ -38,6 +40,7 @@ struct actor {
 
 struct agents {
     struct memory_log *log;
+    struct identities *identities;
     int n_sites, n_jobs;
     char jobs[32][20];
     struct actor actors[SITES + AGENTS_MAX_SITES];
@@ -101,9 +104,11 @@ static void *run_poller(void *context)
 
 static void start(struct agents *agents, struct actor *actor)
 {
+    actor->trust = identities_trust(agents->identities, actor->name);
     struct node_config node = {.project = "p",
                                .name = actor->name,
                                .role = actor->role,
+                               .trust = actor->trust,
                                .version = "sim",
                                .partitions = 2,
                                .chunk_bytes = 0,
@@ -137,6 +142,7 @@ static void stop(struct actor *actor)
     if (actor->role == ROLE_AGGREGATOR) workers_stop(actor->workers);
     node_close(actor->node, NULL); /* no word: as after kill -9 */
     bus_close(actor->bus, 1000);
+    node_trust_free(actor->trust);
     actor->alive = false;
 }
 
@@ -160,7 +166,11 @@ static void add_actor(struct agents *agents, int index, enum role role, const ch
     struct actor *actor = &agents->actors[index];
     struct bus *bus;
     char topic[160];
+    static const unsigned roles[] = {[ROLE_SERVER] = 1 << ROSTER_SERVER,
+                                     [ROLE_AGGREGATOR] = 1 << ROSTER_AGGREGATOR,
+                                     [ROLE_CLIENT] = 1 << ROSTER_SITE};
     actor->role = role;
+    identities_add(agents->identities, name, roles[role]);
     snprintf(actor->name, sizeof actor->name, "%s", name);
     snprintf(actor->folder, sizeof actor->folder, "%s/%p-%s", test_folder(), (void *)agents, name);
     CHECK_STATUS(file_make_folders(actor->folder, &test_error), ANB_OK);
@@ -191,6 +201,7 @@ struct agents *agents_open_with(int n_sites, const char *const *policies)
     log_setup("sim", getenv("AGENTS_LOG") ? LOG_DEBUG : LOG_ERROR);
     agents->n_sites = n_sites;
     agents->log = memory_log_new(NULL, NULL, 1);
+    agents->identities = identities_new("p");
     add_actor(agents, SERVER, ROLE_SERVER, "server");
     add_actor(agents, AGGREGATOR, ROLE_AGGREGATOR, "aggregator");
     for (int i = 1; i <= n_sites; i++) {
@@ -199,6 +210,7 @@ struct agents *agents_open_with(int n_sites, const char *const *policies)
         add_actor(agents, SITES + i - 1, ROLE_CLIENT, name);
         write_policy(&agents->actors[SITES + i - 1], policies[i - 1]);
     }
+    identities_sign(agents->identities);
     for (int i = 0; i < SITES + n_sites; i++) start(agents, &agents->actors[i]);
     return agents;
 }
@@ -207,6 +219,7 @@ void agents_close(struct agents *agents)
 {
     for (int i = SITES + agents->n_sites - 1; i >= 0; i--) stop(&agents->actors[i]);
     memory_log_free(agents->log);
+    identities_free(agents->identities);
     free(agents);
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/transfer.h"
+#include "support/identity.h"
 #include "support/model.h"
 #include "support/test.h"
 #include "tensor/safetensors.h"
@@ -27,6 +28,7 @@ struct actor {
     bool alive;
     atomic_bool stop, mute;
     struct bus *bus;
+    struct node_trust *trust;
     struct node *node;
     pthread_t poller, trainer;
     struct workers *workers;
@@ -35,6 +37,7 @@ struct actor {
 struct river {
     struct river_config config;
     struct memory_log *log;
+    struct identities *identities;
     struct test_model first;
     int n_actors;
     struct actor actors[MAX_ACTORS];
@@ -210,10 +213,12 @@ static void *run_trainer(void *context)
 
 static void start(struct actor *actor)
 {
+    actor->trust = identities_trust(actor->river->identities, actor->name);
     const struct river_config *config = &actor->river->config;
     struct node_config node = {.project = "p",
                                .name = actor->name,
                                .role = actor->role,
+                               .trust = actor->trust,
                                .version = "sim",
                                .partitions = 4,
                                .chunk_bytes = config->chunk_bytes,
@@ -241,6 +246,7 @@ static void stop(struct actor *actor)
     pthread_join(actor->poller, NULL);
     node_close(actor->node, NULL); /* no word: as after kill -9 */
     bus_close(actor->bus, 1000);
+    node_trust_free(actor->trust);
     actor->alive = false;
 }
 
@@ -286,6 +292,17 @@ static void add_actor(struct river *river, enum role role, const char *prefix, i
         snprintf(actor->name, sizeof actor->name, "%s-%d", prefix, number);
     else
         snprintf(actor->name, sizeof actor->name, "%s", prefix);
+}
+
+static void make_identities(struct river *river)
+{
+    static const unsigned roles[] = {[ROLE_SERVER] = 1 << ROSTER_SERVER,
+                                     [ROLE_AGGREGATOR] = 1 << ROSTER_AGGREGATOR,
+                                     [ROLE_CLIENT] = 1 << ROSTER_SITE};
+    river->identities = identities_new("p");
+    for (int i = 0; i < river->n_actors; i++)
+        identities_add(river->identities, river->actors[i].name, roles[river->actors[i].role]);
+    identities_sign(river->identities);
 }
 
 /* The outboxes are made beforehand: in a real federation the server makes them when it sees a node come up. */
@@ -340,6 +357,7 @@ struct river *river_open(const struct river_config *config)
     add_actor(river, ROLE_SERVER, "server", 0);
     for (int i = 1; i <= config->n_aggregators; i++) add_actor(river, ROLE_AGGREGATOR, "aggregator", i);
     for (int i = 1; i <= config->n_sites; i++) add_actor(river, ROLE_CLIENT, "site", i);
+    make_identities(river);
     create_outboxes(river);
     for (int i = 0; i < river->n_actors; i++) start(&river->actors[i]);
     memory_log_set_faults(river->log, &config->faults);
@@ -359,6 +377,7 @@ void river_close(struct river *river)
     for (int i = 0; i < river->n_actors; i++) stop(&river->actors[i]);
     test_model_free(&river->first);
     memory_log_free(river->log);
+    identities_free(river->identities);
     free(river);
 }
 

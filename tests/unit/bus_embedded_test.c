@@ -9,7 +9,7 @@ static struct embedded_broker *broker;
 static struct bus *open_bus(void)
 {
     struct bus *bus = NULL;
-    struct bus_kafka_config config = {embedded_broker_servers(broker), "bus-embedded-test", 8192};
+    struct bus_kafka_config config = {embedded_broker_servers(broker), "bus-embedded-test", 8192, NULL};
     CHECK_STATUS(bus_kafka_open(&config, &bus, &test_error), ANB_OK);
     REQUIRE(bus != NULL);
     return bus;

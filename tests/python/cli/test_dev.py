@@ -94,6 +94,25 @@ def test_up_tells_each_program_what_it_must_know(dev: Dev) -> None:
     assert "--data-folder" not in aggregator
 
 
+def test_up_makes_identities_and_a_second_one_adds_to_them(dev: Dev) -> None:
+    assert dev("up", "--sites", "1").returncode == OK
+    kits = dev.folder / "identities" / "kits"
+    assert {kit.name for kit in kits.iterdir()} == {"server", "aggregator-1", "site-1"}
+    told = dev.told("site-1")["words"]
+    assert told["--config"] == str(kits / "site-1" / "node.yaml")
+    assert told["--roster"] == str(dev.folder / "identities" / "roster")
+    key = (kits / "site-1" / "identity-key.pem").read_bytes()
+    assert dev("down", "--keep-data").returncode == OK
+    assert dev("up", "--sites", "2").returncode == OK
+    assert (kits / "site-1" / "identity-key.pem").read_bytes() == key
+    assert (kits / "site-2" / "node.yaml").exists()
+    assert '"version":2' in (dev.folder / "identities" / "roster").read_text()
+    assert dev("down", "--keep-data").returncode == OK
+    other = dev("up", "--project", "other")
+    assert other.returncode == BAD_INPUT and "identities of project dev" in other.stderr
+    assert dev("up", "--sites", "2").returncode == OK
+
+
 def test_up_with_a_broker_of_yours_starts_none_and_has_no_limit(dev: Dev) -> None:
     assert dev("up", "--sites", "1", "--bootstrap-servers", "kafka:9092").returncode == OK
     assert [node["role"] for node in dev.status()["nodes"]] == ["server", "aggregator", "site"]

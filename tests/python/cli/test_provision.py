@@ -201,6 +201,34 @@ def test_the_programs_read_the_settings_of_a_kit(project: Path) -> None:
         assert "--log-level must be debug" in known.stderr  # so all that stands before it was understood
 
 
+@pytest.mark.parametrize("missing", ["identity-key", "encryption-key", "certificate", "root", "roster"])
+def test_a_program_without_all_of_a_kit_says_what_is_missing_and_how_to_get_it(project: Path, missing: str) -> None:
+    config = project / "kits" / "fold-1" / "node.yaml"
+    config.write_text("".join(line for line in config.open() if not line.startswith(f"{missing}:")))
+    known = run_program("aggregator", "--config", config)
+    assert known.returncode == BAD_INPUT
+    assert f"--{missing} is needed: `anabranch provision` makes a kit" in known.stderr
+
+
+def test_a_program_with_another_node_s_keys_does_not_start(project: Path) -> None:
+    kits = project / "kits"
+    key = kits / "hospital-a" / "identity-key.pem"
+    known = run_program("aggregator", "--config", kits / "fold-1" / "node.yaml", "--identity-key", key)
+    assert known.returncode != OK
+    assert "other keys for fold-1 than its kit" in known.stdout + known.stderr
+
+
+def test_a_project_whose_brokers_are_without_tls_has_no_identities_for_them(tmp_path: Path) -> None:
+    (tmp_path / "project.yaml").write_text(PROJECT + "broker_protocol: plaintext\n")
+    made = run("provision", "create", tmp_path / "project.yaml", "--folder", tmp_path / "river")
+    assert "2 brokers without TLS" in made.stdout
+    assert {p.name for p in (tmp_path / "river").iterdir()} == {"project.yaml", "root", "roster", "kits"}
+    assert "broker-protocol: plaintext\n" in (tmp_path / "river/kits/fold-1/node.yaml").read_text()
+    result = run("provision", "brokers", "--folder", tmp_path / "river")
+    assert (result.returncode, "are without TLS" in result.stderr) == (BAD_INPUT, True)
+    assert run("provision", "add", "fold-2", "--roles", "aggregator", "--folder", tmp_path / "river").returncode == OK
+
+
 def run_program(program: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     from cli_support import environment
     from cli_support import program as anabranch

@@ -12,7 +12,7 @@
 struct settings {
     char *node;
     char *data_folder;
-    char *extra;
+    char *extra, *key;
     int64_t port;
     bool verbose;
 };
@@ -21,6 +21,7 @@ static const struct option_entry entries[] = {
     OPTION_TEXT_ENTRY(struct settings, node, "node", NULL, "this node's name"),
     OPTION_TEXT_ENTRY(struct settings, data_folder, "data-folder", "/var/lib", "where files are kept"),
     OPTION_OPTIONAL_ENTRY(struct settings, extra, "extra", "one thing more"),
+    OPTION_OPTIONAL_PATH_ENTRY(struct settings, key, "key", "a file"),
     OPTION_INT_ENTRY(struct settings, port, "port", "8080", 1, 65535, "", "where it listens"),
     OPTION_BOOL_ENTRY(struct settings, verbose, "verbose", "say more"),
 };
@@ -136,6 +137,26 @@ static void later_sources_win(void)
     unsetenv("ANABRANCH_DATA_FOLDER");
 }
 
+static void check_key(const char *line, const char *expected)
+{
+    struct settings settings;
+    CHECK_STATUS(parse(line, &settings), ANB_OK);
+    CHECK_TEXT(settings.key, expected);
+    options_fini(&table, &settings);
+}
+
+static void a_path_in_a_config_file_is_relative_to_that_file(void)
+{
+    char line[600], expected[400];
+    snprintf(line, sizeof line, "--config=%s", write_config("node: a\nkey: keys/a.pem\n"));
+    snprintf(expected, sizeof expected, "%s/keys/a.pem", test_folder());
+    check_key(line, expected);
+    strcat(line, " --key here.pem");
+    check_key(line, "here.pem");
+    snprintf(line, sizeof line, "--config=%s", write_config("node: a\nkey: /etc/a.pem\n"));
+    check_key(line, "/etc/a.pem");
+}
+
 static void config_file_may_be_named_in_the_environment(void)
 {
     struct settings settings;
@@ -225,6 +246,7 @@ static void nearest_word_is_near_or_none(void)
 TEST_MAIN("options", TEST(unknown_options_are_refused_with_the_nearest_one),
           TEST(bad_values_are_refused_with_the_range), TEST(missing_values_and_options_are_refused),
           TEST(missing_config_file_is_not_found), TEST(bad_config_files_are_refused_with_their_line),
-          TEST(later_sources_win), TEST(config_file_may_be_named_in_the_environment), TEST(operands_move_to_the_front),
+          TEST(later_sources_win), TEST(a_path_in_a_config_file_is_relative_to_that_file),
+          TEST(config_file_may_be_named_in_the_environment), TEST(operands_move_to_the_front),
           TEST(help_names_every_option), TEST(documentation_has_a_row_for_every_option),
           TEST(nearest_word_is_near_or_none))

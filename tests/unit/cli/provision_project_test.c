@@ -35,6 +35,8 @@ static void mistakes_are_told_with_their_line(void)
         {"project: river\nbrokers: ['a$(id):9093']\n", "HOST:PORT"},
         {"project: river\nbrokers: [':9093']\n", "HOST:PORT"},
         {HEAD "partition: 4\n", "p.yaml:3: a project has no \"partition\""},
+        {HEAD "broker_protocol: ssl\n", "p.yaml:3: broker_protocol must be tls or plaintext"},
+        {HEAD "broker_protocol: [tls]\n", "broker_protocol must be"},
         {HEAD "partitions: 65\n", "partitions must be a number from 1 to 64"},
         {HEAD "partitions: many\n", "partitions must be"},
         {HEAD "valid_days: 0\n", "valid_days must be"},
@@ -92,7 +94,7 @@ static void what_is_not_given_has_its_default(void)
 {
     struct provision_project project;
     CHECK_STATUS(provision_project_parse(slice_of_text(HEAD), "p.yaml", &project, &test_error), ANB_OK);
-    CHECK(project.partitions == 4 && project.valid_days == 365 && project.n_members == 0);
+    CHECK(project.partitions == 4 && project.valid_days == 365 && project.broker_tls && project.n_members == 0);
     provision_project_fini(&project);
 }
 

@@ -7,6 +7,7 @@
 #include "bus/memory.h"
 #include "node/node.h"
 #include "server/server.h"
+#include "support/identity.h"
 #include "support/people.h"
 #include "support/raw_http.h"
 #include "support/schema.h"
@@ -25,6 +26,7 @@ enum { MAX_BODY = 1 << 16 };
 
 struct stage { /* a server and the thread that owns it */
     struct bus *bus;
+    struct node_trust *trust;
     struct node *node;
     struct server server;
     pthread_t owner;
@@ -34,6 +36,7 @@ struct stage { /* a server and the thread that owns it */
 };
 
 static struct people people;
+static struct identities *identities; /* of the nodes */
 
 static struct memory_log *memory;
 static struct stage first, second;
@@ -67,9 +70,11 @@ static void start_one(struct stage *stage, const char *name)
 {
     memset(stage, 0, sizeof *stage);
     snprintf(stage->folder, sizeof stage->folder, "%s/%s", test_folder(), name);
+    stage->trust = identities_trust(identities, name);
     const struct node_config config = {.project = "p",
                                        .name = name,
                                        .role = ROLE_SERVER,
+                                       .trust = stage->trust,
                                        .version = "1",
                                        .partitions = 2,
                                        .keep_history = true,
@@ -104,6 +109,7 @@ static void stop_one(struct stage *stage, const char *reason)
     server_stop(&stage->server);
     node_close(stage->node, reason);
     bus_close(stage->bus, 1000);
+    node_trust_free(stage->trust);
 }
 
 static void begin(void)
@@ -112,6 +118,10 @@ static void begin(void)
     memory = memory_log_new(NULL, NULL, 1);
     openapi = openapi_load();
     people_begin(&people, test_folder());
+    identities = identities_new("p");
+    identities_add(identities, "server-1", 1 << ROSTER_SERVER);
+    identities_add(identities, "server-2", 1 << ROSTER_SERVER);
+    identities_sign(identities);
     start_one(&first, "server-1");
 }
 
@@ -120,6 +130,7 @@ static void end(void)
     stop_one(&first, "stopped");
     file_remove_folder(first.folder, NULL);
     memory_log_free(memory);
+    identities_free(identities);
     people_end(&people);
     doc_free(openapi);
 }
