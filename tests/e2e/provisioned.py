@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -17,7 +17,8 @@ from federation import BIN, ROOT
 
 PAGE = ROOT / "docs/provisioning.md"
 PATIENCE_S = 60.0
-START, STOP, REQUEST, APPROVE = "kafka.sh start", "kafka.sh stop", "provision request", "provision approve"
+LOGIN, END, STOP = "anabranch login", 'kill "$(', "kafka.sh stop"
+REQUEST, APPROVE = "provision request", "provision approve"
 
 
 class Provisioned:
@@ -28,11 +29,15 @@ class Provisioned:
         self.port = free_ports(2)
         self.project = folder / "river"
         (folder / "deploy").symlink_to(ROOT / "deploy")
-        page = PAGE.read_text().replace("9093", str(self.port))
+        page = PAGE.read_text().replace("9093", str(self.port)).replace("8500", str(free_ports(1)))
         self.blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
     def shell(self, text: str) -> str:
-        environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        environment = {
+            **os.environ,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+        }
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text],
             cwd=self.folder,
@@ -49,12 +54,18 @@ class Provisioned:
         return next(i for i, block in enumerate(self.blocks) if words in block)
 
     def start(self) -> None:
-        """Everything up to the running broker with its rules."""
-        for block in self.blocks[: self.place_of(START) + 1]:
+        """Everything up to the running broker with its rules, the nodes, and a user who has logged in."""
+        for block in self.blocks[: self.place_of(LOGIN) + 1]:
             self.shell(block)
 
     def stop(self) -> None:
-        self.shell(self.blocks[self.place_of(STOP)])
+        try:
+            self.shell(self.blocks[self.place_of(END)])
+        finally:
+            self.shell(self.blocks[self.place_of(STOP)])
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
 
     def go_on(self) -> None:
         """The rest of the page: a request, its approval, changes."""
@@ -97,7 +108,7 @@ def create(settings: dict[str, Any], topic: str) -> str | None:
 def write(settings: dict[str, Any], topic: str) -> str | None:
     seen: list[str | None] = []
     producer = Producer(settings)
-    producer.produce(topic, b"hello", on_delivery=lambda error, _: seen.append(name_of(error)))
+    producer.produce(topic, b"hello", partition=0, on_delivery=lambda error, _: seen.append(name_of(error)))
     producer.flush(PATIENCE_S)
     assert len(seen) == 1
     return seen[0]
@@ -107,7 +118,7 @@ def read(settings: dict[str, Any], topic: str) -> str | None:
     """The first record of the topic; the consumer group is not ours to have, and not needed."""
     consumer = Consumer({**settings, "group.id": "none", "enable.auto.commit": False})
     try:
-        consumer.assign([TopicPartition(topic, 0, 0)])
+        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         while True:
             message = consumer.poll(PATIENCE_S)
             assert message is not None, f"neither a record nor an error came from {topic}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,26 +10,37 @@ from pathlib import Path
 
 import pytest
 
+from federation import BIN, ROOT
 from provisioned import Provisioned, create, errors_of, read, see, write
 
 TOPICS = ("river.control", "river.pulse", "river.telemetry")
 NODES = ("conductor", "fold-1", "hospital-a")
+EXAMPLE = BIN.parent / "examples/exchange"
 DENIED = "TOPIC_AUTHORIZATION_FAILED"
 
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Provisioned]:
-    """The page up to the running broker, and the topics, made by the server's identity."""
+    """The page up to three running nodes, which made the topics."""
     folder = Path(tempfile.mkdtemp(prefix="anabranch-e2e-tls-"))
     page = Provisioned(folder)
     try:
         page.start()
-        for topic in (*TOPICS, *(f"river.out.{name}" for name in NODES)):
-            assert create(page.settings(page.kit("conductor")), topic) is None
         yield page
     finally:
         page.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_three_nodes_do_a_whole_job_over_tls_with_rules(made: Provisioned) -> None:
+    shutil.copytree(EXAMPLE, made.folder / "job")
+    job = made.folder / "job" / "job.yaml"
+    job.write_text(job.read_text().replace("minimum: 2", "minimum: 1"))
+    made.shell(f"python3 {ROOT}/examples/exchange/make_model.py 3 model.safetensors")
+    made.shell("anabranch job submit job --model model.safetensors --wait")
+    shown = json.loads(made.shell("anabranch site list --json"))
+    assert "hospital-a" in json.dumps(shown)
+    assert not [name for name in NODES if "authorization" in made.log(name)]
 
 
 def test_strangers_do_not_get_in(made: Provisioned) -> None:

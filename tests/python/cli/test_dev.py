@@ -94,23 +94,22 @@ def test_up_tells_each_program_what_it_must_know(dev: Dev) -> None:
     assert "--data-folder" not in aggregator
 
 
-def test_up_makes_identities_and_a_second_one_adds_to_them(dev: Dev) -> None:
+def test_a_second_up_adds_to_the_identities_that_are_there(dev: Dev) -> None:
     assert dev("up", "--sites", "1").returncode == OK
-    kits = dev.folder / "identities" / "kits"
-    assert {kit.name for kit in kits.iterdir()} == {"server", "aggregator-1", "site-1"}
+    kits = dev.folder / "project" / "kits"
+    assert {kit.name for kit in kits.iterdir()} == {"server", "aggregator-1", "site-1", "admin"}
     told = dev.told("site-1")["words"]
     assert told["--config"] == str(kits / "site-1" / "node.yaml")
-    assert told["--roster"] == str(dev.folder / "identities" / "roster")
+    assert told["--roster"] == str(dev.folder / "project" / "roster")
     key = (kits / "site-1" / "identity-key.pem").read_bytes()
     assert dev("down", "--keep-data").returncode == OK
     assert dev("up", "--sites", "2").returncode == OK
     assert (kits / "site-1" / "identity-key.pem").read_bytes() == key
     assert (kits / "site-2" / "node.yaml").exists()
-    assert '"version":2' in (dev.folder / "identities" / "roster").read_text()
+    assert '"version":2' in (dev.folder / "project" / "roster").read_text()
     assert dev("down", "--keep-data").returncode == OK
     other = dev("up", "--project", "other")
     assert other.returncode == BAD_INPUT and "identities of project dev" in other.stderr
-    assert dev("up", "--sites", "2").returncode == OK
 
 
 def test_up_with_a_broker_of_yours_starts_none_and_has_no_limit(dev: Dev) -> None:
@@ -136,21 +135,6 @@ def test_who_brings_it_up_is_logged_in_until_it_is_down(dev: Dev) -> None:
     assert "cannot reach the server at https://127.0.0.1:1" in result.stderr
     assert dev("down").returncode == OK
     assert "not logged in to any server" in run("health").stderr
-
-
-def test_the_server_has_its_kit_and_the_project_stays_while_nothing_changes(dev: Dev) -> None:
-    words = ["up", "--sites", "1", "--bootstrap-servers", "kafka:9092"]
-    assert dev(*words).returncode == OK
-    told = dev.told("server")["words"]
-    kit = dev.folder / "project" / "kits" / "server"
-    assert {told[f"--{n}"] for n in ("rest-key", "root")} == {str(kit / "rest-key.pem"), str(kit / "root.pem")}
-    root = (kit / "root.pem").read_text()
-    assert dev("down", "--keep-data").returncode == OK
-    assert dev(*words).returncode == OK
-    assert (kit / "root.pem").read_text() == root
-    assert dev("down", "--keep-data").returncode == OK
-    assert dev("up", "--sites", "2", "--bootstrap-servers", "kafka:9092").returncode == OK
-    assert (kit / "root.pem").read_text() != root
 
 
 @pytest.mark.parametrize("role", ROLES)
