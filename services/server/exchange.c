@@ -210,6 +210,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
     int code = 0;
     MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, note_header, &exchange->headers);
     enum anb_status status = exchange->status;
+    if (status == ANB_OK) status = method_check(method, &exchange->err);
     if (status == ANB_OK) status = headers_check(&exchange->headers, &body_bytes, &exchange->err);
     if (status == ANB_OK) status = headers_check_origin(&exchange->headers, http->on_loopback, &exchange->err);
     if (status == ANB_OK) status = find_and_admit(exchange, method, allow, &code);

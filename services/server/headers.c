@@ -27,6 +27,13 @@ void headers_note(struct headers *headers, const char *name, const char *value)
     }
 }
 
+enum anb_status method_check(const char *method, struct anb_error *err)
+{
+    size_t length = strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    if (length >= 1 && length <= 16 && !method[length]) return ANB_OK;
+    return anb_fail(err, ANB_INVALID, "the method must be a word of capital letters");
+}
+
 static enum anb_status check_length(const char *text, int64_t *body_bytes, struct anb_error *err)
 {
     size_t digits = strspn(text, "0123456789");

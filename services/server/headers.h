@@ -19,6 +19,8 @@ struct headers {
 /* Note one field; `value` may be NULL. */
 void headers_note(struct headers *headers, const char *name, const char *value);
 
+/* INVALID for a method that is not 1..16 capital letters: it stands in sentences, which are UTF-8. */
+enum anb_status method_check(const char *method, struct anb_error *err);
 /* *body_bytes: what the request says its body has; -1 when it comes in pieces. */
 enum anb_status headers_check(const struct headers *headers, int64_t *body_bytes, struct anb_error *err);
 /* DENIED when a browser says that another site sent it, or when we listen on the loopback address only and Host is a

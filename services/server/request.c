@@ -1,5 +1,7 @@
 #include "server/request.h"
 
+#include "base/utf8.h"
+
 #include <unistd.h>
 
 void answer_init(struct answer *answer)
@@ -58,10 +60,12 @@ enum verdict answer_doc(struct answer *answer, int code, struct doc *doc)
 
 enum verdict answer_error_as(struct answer *answer, int code, const struct anb_error *err)
 {
+    struct anb_error said = *err;
     struct doc *root = doc_new_map();
     struct doc *error = doc_set_map(root, "error");
+    utf8_repair(said.text); /* it may quote what came */
     doc_set_text(error, "code", anb_status_word(err->status));
-    if (!doc_set_text(error, "message", err->text)) {
+    if (!doc_set_text(error, "message", said.text)) {
         doc_free(root);
         root = NULL;
     }

@@ -155,6 +155,16 @@ static void a_stranger_learns_nothing_and_sends_no_body(void)
 
 #define JSON "Content-Type: application/json\r\n"
 
+static void a_method_that_is_no_word_is_refused(void)
+{
+    start();
+    check_code("G\xc8T /hello HTTP/1.1\r\n" HEAD "\r\n", 400);
+    check_code("get /hello HTTP/1.1\r\n" HEAD "\r\n", 400);
+    check_code("GETGETGETGETGETGET /hello HTTP/1.1\r\n" HEAD "\r\n", 400);
+    check_code("PATCH /hello HTTP/1.1\r\n" HEAD "\r\n", 405);
+    stop();
+}
+
 static void a_json_body_has_its_type_and_its_ceiling(void)
 {
     static char large[REQUEST_JSON_BYTES + 256];
@@ -462,7 +472,7 @@ static void a_taken_port_is_told(void)
     stop();
 }
 
-TEST_MAIN("server_http", TEST(a_stranger_learns_nothing_and_sends_no_body),
+TEST_MAIN("server_http", TEST(a_stranger_learns_nothing_and_sends_no_body), TEST(a_method_that_is_no_word_is_refused),
           TEST(a_json_body_has_its_type_and_its_ceiling), TEST(without_tls_only_this_machine_is_served),
           TEST(a_smuggled_request_is_never_run), TEST(raw_targets_are_checked_before_they_are_decoded),
           TEST(hosts_and_origins_are_checked), TEST(unknown_paths_and_methods_are_told),

@@ -72,6 +72,29 @@ static void changes_say_that_a_follower_refuses_them(void)
     doc_free(openapi);
 }
 
+/* "x-rights" of an operation against the row of the table; none of both when nobody is asked who they are. */
+static void the_rights_are_the_same(void)
+{
+    static const char *const words[] = {[REACH_NONE] = "none", [REACH_OWN] = "own", [REACH_ALL] = "all"};
+    struct doc *openapi = openapi_load();
+    for (size_t i = 0; i < n_server_routes; i++) {
+        const struct route *route = &server_routes[i];
+        const struct doc *operation = find_operation(openapi, route), *rights = doc_get(operation, "x-rights");
+        CHECK_EQUAL(rights == NULL, route->open);
+        CHECK_EQUAL(doc_get(operation, "security") != NULL, route->open);
+        CHECK_EQUAL(doc_get(doc_get(operation, "responses"), "401") == NULL, route->open);
+        for (int role = 0; rights && role < USER_N_ROLES; role++)
+            CHECK_TEXT(doc_text(doc_get(rights, user_role_word((enum user_role)role)), ""), words[route->reach[role]]);
+    }
+    doc_free(openapi);
+}
+
+static void whatever_names_an_object_knows_its_kind(void)
+{
+    for (size_t i = 0; i < n_server_routes; i++)
+        CHECK_EQUAL(strstr(server_routes[i].pattern, "{id}") != NULL, server_routes[i].object != OBJECT_NONE);
+}
+
 static void check_example(const struct doc *openapi, const struct doc *response)
 {
     const struct doc *json = doc_get(doc_get(openapi_resolve(openapi, response), "content"), "application/json");
@@ -93,5 +116,5 @@ static void every_example_has_the_form_of_its_schema(void)
 }
 
 TEST_MAIN("server_routes", TEST(every_route_is_described), TEST(nothing_is_described_that_is_not_there),
-          TEST(the_queries_are_the_same), TEST(changes_say_that_a_follower_refuses_them),
-          TEST(every_example_has_the_form_of_its_schema))
+          TEST(the_queries_are_the_same), TEST(changes_say_that_a_follower_refuses_them), TEST(the_rights_are_the_same),
+          TEST(whatever_names_an_object_knows_its_kind), TEST(every_example_has_the_form_of_its_schema))
