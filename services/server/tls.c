@@ -20,12 +20,13 @@ static const char *text_of(const struct buf *bytes)
     return (const char *)bytes->data;
 }
 
+/* Without tickets: every connection shows its certificate anew. */
 const char *tls_priorities(void)
 {
     return "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:+AEAD:+ECDHE-ECDSA:+ECDHE-RSA:"
            "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+CTYPE-X509:+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SECP256R1-"
            "SHA256:"
-           "+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+COMP-NULL:%SERVER_PRECEDENCE";
+           "+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+COMP-NULL:%SERVER_PRECEDENCE:%NO_TICKETS";
 }
 
 const char *tls_certificate(const struct tls *tls)
