@@ -307,6 +307,39 @@ static void noise_is_gaussian_of_the_promised_deviation(void)
     close_fixture(&f);
 }
 
+/* Under little noise the change itself can be seen: as long as it was clipped to, in its own direction. */
+static void what_is_under_the_noise_is_the_clipped_change(void)
+{
+    struct fixture f = open_fixture(50000, BUDGET "- exclude: [counts, flags, layer.half]\n"
+                                                  "- norm_clip: {norm: 2}\n- noise: {multiplier: 0.01}\n");
+    struct filter_run *run = start(&f);
+    double *got = values(&f, run, 983040), *expected = changes(&f), along = 0, length = filter_run_norm(run);
+    size_t n = n_elements(f.update.layout);
+    for (size_t i = 0; i < n; i++) along += got[i] * expected[i] / length;
+    CHECK(fabs(along - 2) < 5 * 0.02); /* noise in one direction: 0.01 * 2 */
+    free(got);
+    free(expected);
+    filter_run_free(run);
+    close_fixture(&f);
+}
+
+/* Noise that two tensors share could be taken off by a difference. */
+static void each_tensor_has_noise_of_its_own(void)
+{
+    struct fixture f = open_fixture(4000, BUDGET EXCLUDE_WHOLE "- norm_clip: {norm: 1e-6}\n- noise: {multiplier: 1}\n");
+    struct filter_run *run = start(&f);
+    double *got = values(&f, run, 983040), half = 0, wide = 0, tail = 0;
+    for (size_t i = 0; i < 1001; i++) { /* layer.weight begins at 0, layer.half at 4000, wide at 6009 */
+        half += got[i] * got[4000 + i] * 1e12;
+        wide += got[i] * got[6009 + i] * 1e12;
+        tail += got[i] * got[1001 + i] * 1e12;
+    }
+    CHECK(fabs(half) < 5 * sqrt(1001) && fabs(wide) < 5 * sqrt(1001) && fabs(tail) < 5 * sqrt(1001));
+    free(got);
+    filter_run_free(run);
+    close_fixture(&f);
+}
+
 /* Values leave as whole numbers of grid steps: nothing of the value's own low bits is left. */
 static void noised_values_lie_on_the_grid(void)
 {
@@ -427,7 +460,8 @@ TEST_MAIN("apply", TEST(nan_and_infinity_are_refused_by_the_name_of_their_tensor
           TEST(a_file_that_is_too_short_is_an_error), TEST(excluded_tensors_say_nothing_and_the_others_are_exact),
           TEST(a_change_that_comes_as_one_is_taken_as_it_is), TEST(a_clipped_update_has_the_norm_and_the_direction),
           TEST(tensors_are_clipped_one_by_one_when_asked), TEST(a_percentile_keeps_the_largest_and_no_others),
-          TEST(noise_is_gaussian_of_the_promised_deviation), TEST(noised_values_lie_on_the_grid),
+          TEST(noise_is_gaussian_of_the_promised_deviation), TEST(what_is_under_the_noise_is_the_clipped_change),
+          TEST(each_tensor_has_noise_of_its_own), TEST(noised_values_lie_on_the_grid),
           TEST(another_seed_is_other_noise_and_the_same_seed_the_same), TEST(quantised_values_are_near),
           TEST(f16_holds_what_it_cannot_say), TEST(the_sparse_vector_answers_no_more_than_it_may),
           TEST(no_result_depends_on_where_chunks_end))
