@@ -179,7 +179,7 @@ static enum anb_status write_event(struct audit *audit, const struct audit_event
         return ANB_OK;
     }
     if (status == ANB_OK) status = put_line(audit, event, err);
-    bool is_due = audit_when(event->what) == AUDIT_FIRST || clock_monotonic_ms() - audit->synced_ms >= SYNC_MS;
+    bool is_due = audit_when(event->what) == AUDIT_DURABLE || clock_monotonic_ms() - audit->synced_ms >= SYNC_MS;
     return status == ANB_OK && is_due ? sync_file(audit, err) : status;
 }
 
@@ -190,7 +190,7 @@ enum anb_status audit_write(struct audit *audit, const struct audit_event *event
     if (!err) err = &own;
     pthread_mutex_lock(&audit->lock);
     enum anb_status status = write_event(audit, event, err);
-    if (status != ANB_OK && audit_when(event->what) != AUDIT_FIRST) {
+    if (status != ANB_OK && audit_when(event->what) >= AUDIT_AFTER) {
         audit->n_lost++;
         audit->n_missing++;
     }

@@ -5,12 +5,13 @@
  * them. The lines are in FOLDER/audit.log; when that is full it becomes audit-NNNNNNNNNNNN.log (the sequence of its
  * first line), and the chain goes on in a new one. One process at a time has a folder. Any thread may write.
  *
- * What happens when a line cannot be written is decided by the event. An AUDIT_FIRST event is written and on the disk
- * before the act: the caller gets the failure and must not act. An AUDIT_AFTER event has happened already: the line is
- * lost and counted, and the next line that can be written says how many are missing. AUDIT_FLOOD events are AFTER
- * events that a stranger can cause at will: above AUDIT_FLOOD_PER_MINUTE of a kind they are only counted, too.
- * An AFTER line survives the end of the process at once, and a power loss once a FIRST line or a head follows it, or
- * another line a second later. */
+ * What happens when a line cannot be written is decided by the event. An AUDIT_FIRST event is written before the act:
+ * the caller gets the failure and must not act. So is an AUDIT_DURABLE one, which is on the disk, too, when the call
+ * returns. An AUDIT_AFTER event has happened already: the line is lost and counted, and the next line that can be
+ * written says how many are missing. AUDIT_FLOOD events are AFTER events that a stranger can cause at will: above
+ * AUDIT_FLOOD_PER_MINUTE of a kind they are only counted, too.
+ * Every line survives the end of the process at once. It survives a power loss when a DURABLE line or a head follows
+ * it, or another line a second later: fdatasync is called then, and never more often than that. */
 #ifndef ANB_AUDIT_AUDIT_H
 #define ANB_AUDIT_AUDIT_H
 
@@ -18,33 +19,33 @@
 
 /* code, word, when it is written */
 #define AUDIT_EVENT_LIST(X)                                                                                            \
-    X(LOG_BEGAN, "log-began", AFTER)               /* the first line of a chain; written by audit_open */              \
-    X(LOG_OPENED, "log-opened", AFTER)             /* a process has started; written by audit_open */                  \
-    X(LOG_CLOSED, "log-closed", AFTER)             /* it ends in good order; written by audit_close */                 \
-    X(LOG_REPAIRED, "log-repaired", AFTER)         /* a line was unfinished when the process before died */            \
-    X(FILE_DROPPED, "file-dropped", AFTER)         /* the oldest file was removed to keep the log in its bounds */     \
-    X(LINES_MISSING, "lines-missing", AFTER)       /* lines were lost, or too many came */                             \
-    X(SIGN_IN_FAILED, "sign-in-failed", FLOOD)     /* bad token, bad certificate */                                    \
-    X(REQUEST_REFUSED, "request-refused", FLOOD)   /* known, but not allowed */                                        \
-    X(JOB_SUBMITTED, "job-submitted", FIRST)       /* server */                                                        \
-    X(JOB_ABORTED, "job-aborted", FIRST)           /* server */                                                        \
-    X(JOB_DELETED, "job-deleted", FIRST)           /* server */                                                        \
-    X(MODEL_DOWNLOADED, "model-downloaded", FIRST) /* server */                                                        \
-    X(TOKEN_MADE, "token-made", FIRST)             /* server */                                                        \
-    X(TOKEN_REVOKED, "token-revoked", FIRST)       /* server */                                                        \
-    X(ROSTER_CHANGED, "roster-changed", AFTER)     /* a new version is in force here */                                \
-    X(ROSTER_REFUSED, "roster-refused", FLOOD)     /* one came that the root did not sign, or an older one */          \
-    X(JOB_ENDED, "job-ended", AFTER)               /* outcome and reason */                                            \
-    X(JOB_ACCEPTED, "job-accepted", FIRST)         /* agent: by which rule */                                          \
-    X(JOB_REFUSED, "job-refused", AFTER)           /* agent: by which rule */                                          \
-    X(POLICY_LOADED, "policy-loaded", FIRST)       /* agent: file and digest */                                        \
-    X(BUNDLE_VERIFIED, "bundle-verified", FIRST)   /* agent: the job's files are what the submitter signed */          \
-    X(BUNDLE_REFUSED, "bundle-refused", AFTER)     /* agent */                                                         \
-    X(TRAINER_STARTED, "trainer-started", FIRST)   /* agent: command and how it is confined */                         \
-    X(TRAINER_ENDED, "trainer-ended", AFTER)       /* agent */                                                         \
-    X(BUDGET_SPENT, "budget-spent", FIRST)         /* agent: before the update leaves */                               \
-    X(UPDATE_SENT, "update-sent", FIRST)           /* agent: about to leave; bytes and filters */                      \
-    X(UPDATE_ENDED, "update-ended", AFTER)         /* agent: the broker has it, or it failed */
+    X(LOG_BEGAN, "log-began", AFTER)                 /* the first line of a chain; written by audit_open */            \
+    X(LOG_OPENED, "log-opened", AFTER)               /* a process has started; written by audit_open */                \
+    X(LOG_CLOSED, "log-closed", AFTER)               /* it ends in good order; written by audit_close */               \
+    X(LOG_REPAIRED, "log-repaired", AFTER)           /* a line was unfinished when the process before died */          \
+    X(FILE_DROPPED, "file-dropped", AFTER)           /* the oldest file was removed to keep the log in its bounds */   \
+    X(LINES_MISSING, "lines-missing", AFTER)         /* lines were lost, or too many came */                           \
+    X(SIGN_IN_FAILED, "sign-in-failed", FLOOD)       /* bad token, bad certificate */                                  \
+    X(REQUEST_REFUSED, "request-refused", FLOOD)     /* known, but not allowed */                                      \
+    X(JOB_SUBMITTED, "job-submitted", DURABLE)       /* server */                                                      \
+    X(JOB_ABORTED, "job-aborted", DURABLE)           /* server */                                                      \
+    X(JOB_DELETED, "job-deleted", DURABLE)           /* server */                                                      \
+    X(MODEL_DOWNLOADED, "model-downloaded", DURABLE) /* server */                                                      \
+    X(TOKEN_MADE, "token-made", DURABLE)             /* server */                                                      \
+    X(TOKEN_REVOKED, "token-revoked", DURABLE)       /* server */                                                      \
+    X(ROSTER_CHANGED, "roster-changed", AFTER)       /* a new version is in force here */                              \
+    X(ROSTER_REFUSED, "roster-refused", FLOOD)       /* one came that the root did not sign, or an older one */        \
+    X(JOB_ENDED, "job-ended", AFTER)                 /* outcome and reason */                                          \
+    X(JOB_ACCEPTED, "job-accepted", DURABLE)         /* agent: by which rule */                                        \
+    X(JOB_REFUSED, "job-refused", AFTER)             /* agent: by which rule */                                        \
+    X(POLICY_LOADED, "policy-loaded", DURABLE)       /* agent: file and digest */                                      \
+    X(BUNDLE_VERIFIED, "bundle-verified", FIRST)     /* agent: the job's files are what the submitter signed */        \
+    X(BUNDLE_REFUSED, "bundle-refused", AFTER)       /* agent */                                                       \
+    X(TRAINER_STARTED, "trainer-started", FIRST)     /* agent: command and how it is confined */                       \
+    X(TRAINER_ENDED, "trainer-ended", AFTER)         /* agent */                                                       \
+    X(BUDGET_SPENT, "budget-spent", FIRST)           /* agent: before the update leaves */                             \
+    X(UPDATE_SENT, "update-sent", FIRST)             /* agent: about to leave; bytes and filters */                    \
+    X(UPDATE_ENDED, "update-ended", AFTER)           /* agent: the broker has it, or it failed */
 
 enum audit_what {
 #define X(code, word, when) AUDIT_##code,
@@ -52,7 +53,7 @@ enum audit_what {
 #undef X
         AUDIT_N_EVENTS
 };
-enum audit_when { AUDIT_FIRST, AUDIT_AFTER, AUDIT_FLOOD };
+enum audit_when { AUDIT_DURABLE, AUDIT_FIRST, AUDIT_AFTER, AUDIT_FLOOD };
 
 enum {
     AUDIT_FLOOD_PER_MINUTE = 120, /* of each kind */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { CLOSE_TIMEOUT_MS = 1000, RETRY_PAUSE_MS = 200 };
@@ -132,6 +133,7 @@ int service_main(struct service *service, int argc, char **argv)
         return 4;
     }
     catch_signals();
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core file with keys, and no other process of this user looks into it */
     status = run(service, &err);
     if (status != ANB_OK) log_event(LOG_ERROR, "stopped", "reason=%s", err.text);
     options_fini(service->table, service->settings);

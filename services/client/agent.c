@@ -3,7 +3,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "bundle/bundle.h"
+#include "process.h"
 #include "run.h"
+#include "site.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -12,7 +14,7 @@
 #include <string.h>
 #include <uv.h>
 
-enum { TICK_MS = 250, ANSWER_AGAIN_MS = 10000, MAX_ANSWERS = 64 };
+enum { TICK_MS = 250, SWEEP_TICKS = 8, ANSWER_AGAIN_MS = 10000, MAX_ANSWERS = 64 };
 
 struct answer { /* sent, and not seen in the log yet, perhaps */
     char job[32];
@@ -33,6 +35,7 @@ struct agent {
     uv_timer_t tick;
     atomic_bool stop;
     bool is_stopping;
+    int64_t n_ticks;
     struct slot slots[AGENT_MAX_RUNS];
     struct answer answers[MAX_ANSWERS]; /* a ring */
     size_t n_answers;
@@ -214,9 +217,18 @@ static void on_wake(uv_async_t *handle)
     turn(handle->data);
 }
 
+/* What trainers that still run have left to this process. */
+static void sweep(struct agent *agent)
+{
+    if (++agent->n_ticks % SWEEP_TICKS != 0) return;
+    size_t n = process_sweep();
+    if (n > 0) log_event(LOG_WARN, "strays-killed", "n=%zu", n);
+}
+
 static void on_tick(uv_timer_t *handle)
 {
     turn(handle->data);
+    sweep(handle->data);
 }
 
 static void *agent_main(void *context)
@@ -240,7 +252,7 @@ static enum anb_status tidy(struct agent *agent, struct anb_error *err)
     char jobs[PATH_MAX + 8];
     snprintf(jobs, sizeof jobs, "%s/jobs", agent->data_folder);
     enum anb_status status = file_remove_folder(jobs, err);
-    return status == ANB_OK ? file_make_folders(jobs, err) : status;
+    return status == ANB_OK ? site_make_folders(agent->site.confine, agent->data_folder, err) : status;
 }
 
 static enum anb_status open_loop(struct agent *agent, struct anb_error *err)
@@ -254,6 +266,8 @@ static enum anb_status open_loop(struct agent *agent, struct anb_error *err)
     rc = pthread_create(&agent->thread, NULL, agent_main, agent);
     return rc == 0 ? ANB_OK : anb_fail_errno(err, rc, "cannot start the agent's thread");
 }
+
+static const struct confine_site plain;
 
 enum anb_status agent_start(struct node *node, const struct agent_config *config, struct agent **out,
                             struct anb_error *err)
@@ -271,7 +285,9 @@ enum anb_status agent_start(struct node *node, const struct agent_config *config
                                     .policy_file = config->policy_file ? agent->policy_file : NULL,
                                     .grace_ms = config->grace_ms,
                                     .wake = wake,
-                                    .owner = agent};
+                                    .owner = agent,
+                                    .confine = config->confine ? config->confine : &plain,
+                                    .audit = config->audit};
     pthread_mutex_init(&agent->lock, NULL);
     enum anb_status status = tidy(agent, err);
     if (status == ANB_OK) status = open_loop(agent, err);

@@ -5,6 +5,8 @@
 #ifndef ANB_CLIENT_AGENT_H
 #define ANB_CLIENT_AGENT_H
 
+#include "audit/audit.h"
+#include "confine.h"
 #include "node/node.h"
 
 enum { AGENT_MAX_RUNS = 8 };
@@ -16,6 +18,8 @@ struct agent_config {
     const char *data_folder;   /* absolute, exists, belongs to this agent alone; what earlier agents left is removed */
     const char *policy_file;   /* NULL: none, and no filters */
     int64_t grace_ms;
+    const struct confine_site *confine; /* NULL: as nothing was said about trainers */
+    struct audit *audit;                /* NULL: none is kept */
 };
 
 enum anb_status agent_start(struct node *node, const struct agent_config *config, struct agent **agent,

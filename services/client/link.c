@@ -1,22 +1,28 @@
 #include "link.h"
 
 #include "base/log.h"
+#include "bucket.h"
 #include "watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 enum { PACKETS_AT_ONCE = 64, MAX_DESCRIPTORS = 4 };
+static const struct bucket refusals = {.per_s = 5, .burst = 100}, connects = {.per_s = 10, .burst = 100};
 
 struct link {
     uv_loop_t *loop;
     struct link_handler handler;
     struct watch *listener, *peer; /* NULL: closed, nobody */
     bool greeted;
+    uid_t uid;
+    pid_t session; /* 0: any */
+    struct bucket refusals, connects;
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
     char packet[MESSAGE_MAX_BYTES];
 };
@@ -133,7 +139,8 @@ static void take_packet(struct link *link, struct arrival *arrival)
         return;
     }
     link_refuse(link, NULL, err.text);
-    if (status == ANB_CORRUPT && link->peer) lose_peer(link);
+    bool is_flood = !bucket_take(&link->refusals, (int64_t)uv_now(link->loop));
+    if ((status == ANB_CORRUPT || is_flood) && link->peer) lose_peer(link);
 }
 
 static void on_packets(void *context)
@@ -154,11 +161,17 @@ static void on_packets(void *context)
 
 /* -- coming and going */
 
-static bool is_own_user(int socket)
+/* Why this peer is not let in; NULL: it is. */
+static const char *reason_against(struct link *link, int socket)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
-    return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
+    if (link->peer) return "another trainer is connected";
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return "nobody knows who this is";
+    if (peer.uid != link->uid) return "the trainer runs as another user";
+    if (link->session > 0 && getsid(peer.pid) != link->session)
+        return "the agent started a trainer for this job, and this process is none of it";
+    return NULL;
 }
 
 static void on_connect(void *context)
@@ -166,8 +179,10 @@ static void on_connect(void *context)
     struct link *link = context;
     int socket = accept4(watch_fd(link->listener), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (socket < 0) return;
-    if (link->peer || !is_own_user(socket)) {
-        refuse_on(socket, NULL, link->peer ? "another trainer is connected" : "the trainer runs as another user");
+    bool is_flood = !bucket_take(&link->connects, (int64_t)uv_now(link->loop));
+    const char *against = reason_against(link, socket);
+    if (is_flood || against) {
+        if (!is_flood) refuse_on(socket, NULL, against);
         close(socket);
         return;
     }
@@ -177,6 +192,7 @@ static void on_connect(void *context)
         log_event(LOG_ERROR, "trainer-lost", "reason=%s", err.text);
 }
 
+/* The file is this user's alone before anybody can connect: that takes a listen. */
 static enum anb_status listen_at(struct link *link, struct anb_error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -184,7 +200,8 @@ static enum anb_status listen_at(struct link *link, struct anb_error *err)
     int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener < 0) return anb_fail_errno(err, errno, "no socket for a trainer");
     unlink(link->path);
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 4) != 0) {
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || chmod(link->path, 0600) != 0 ||
+        listen(listener, 4) != 0) {
         int why = errno;
         close(listener);
         return anb_fail_errno(err, why, "cannot listen at %s", link->path);
@@ -200,6 +217,9 @@ enum anb_status link_new(uv_loop_t *loop, const char *path, const struct link_ha
     enum anb_status status = ANB_OK;
     link->loop = loop;
     link->handler = *handler;
+    link->uid = geteuid();
+    link->refusals = refusals;
+    link->connects = connects;
     if (strlen(path) < sizeof link->path)
         strcpy(link->path, path);
     else
@@ -219,6 +239,15 @@ void link_free(struct link *link)
     link_hang_up(link);
     link_stop_listening(link);
     free(link);
+}
+
+enum anb_status link_expect(struct link *link, uid_t uid, pid_t session, struct anb_error *err)
+{
+    if (uid != link->uid && link->listener && lchown(link->path, uid, (gid_t)-1) != 0)
+        return anb_fail_errno(err, errno, "cannot give %s to the trainer's user", link->path);
+    link->uid = uid;
+    link->session = session;
+    return ANB_OK;
 }
 
 bool link_is_connected(const struct link *link)

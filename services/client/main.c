@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "crypto/digest.h"
 #include "node/service.h"
+#include "site.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@ struct settings {
     struct service_settings common;
     char *data_folder;
     int64_t grace_s;
+    struct site_settings trainer;
 };
 
 static const struct option_entry entries[] = {
@@ -31,6 +33,7 @@ static const struct option_entry entries[] = {
                       "work folder of this agent alone: jobs are unpacked and trainers run below it"),
     OPTION_INT_ENTRY(struct settings, grace_s, "grace-s", "10", 0, 3600, "s",
                      "how long a trainer may go on after its job has ended, before it gets SIGTERM"),
+    SITE_OPTIONS(struct settings),
 };
 
 static const struct option_table table = {"anabranch-client", "",
@@ -57,20 +60,23 @@ static bool has_room_for_sockets(const char *folder)
     return strlen(folder) + SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES;
 }
 
-/* A folder in a place that others can write to, too: it must be ours alone. */
-static enum anb_status make_private_folder(const char *folder, struct anb_error *err)
+/* A folder in a place that others can write to, too: it must be ours alone. Trainers of another user pass through. */
+static enum anb_status make_private_folder(const char *folder, bool is_passable, struct anb_error *err)
 {
     struct stat info;
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) return anb_fail_errno(err, errno, "cannot make folder %s", folder);
     if (lstat(folder, &info) != 0) return anb_fail_errno(err, errno, "cannot use the folder %s", folder);
-    if (S_ISDIR(info.st_mode) && info.st_uid == geteuid() && (info.st_mode & 077) == 0) return ANB_OK;
-    return anb_fail(err, ANB_DENIED,
-                    "%s is not a folder of this user alone: remove it, or take a shorter --data-folder", folder);
+    if (!S_ISDIR(info.st_mode) || info.st_uid != geteuid() || (info.st_mode & 066) != 0)
+        return anb_fail(err, ANB_DENIED,
+                        "%s is not a folder of this user alone: remove it, or take a shorter --data-folder", folder);
+    if (chmod(folder, is_passable ? 0711 : 0700) == 0) return ANB_OK;
+    return anb_fail_errno(err, errno, "cannot use the folder %s", folder);
 }
 
 /* The path of a socket is short. Below a deep data folder there is no room for one: then the sockets lie in a folder
  * whose name is made from the data folder's, so that an agent after this one finds the same. */
-static enum anb_status choose_socket_folder(const char *data_folder, char folder[PATH_MAX], struct anb_error *err)
+static enum anb_status choose_socket_folder(const char *data_folder, bool is_passable, char folder[PATH_MAX],
+                                            struct anb_error *err)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     char name[DIGEST_TEXT_BYTES];
@@ -85,7 +91,7 @@ static enum anb_status choose_socket_folder(const char *data_folder, char folder
              digest_text(&digest, name));
     if (!has_room_for_sockets(folder))
         return anb_fail(err, ANB_INVALID, "XDG_RUNTIME_DIR and --data-folder are too long for the paths of sockets");
-    return make_private_folder(folder, err);
+    return make_private_folder(folder, is_passable, err);
 }
 
 static enum anb_status follow(struct node *node, struct agent *agent, struct anb_error *err)
@@ -98,20 +104,49 @@ static enum anb_status follow(struct node *node, struct agent *agent, struct anb
     return service_stopping() ? ANB_OK : err->status;
 }
 
+struct parts { /* of a running agent, in the order in which they are made */
+    char folder[PATH_MAX], sockets[PATH_MAX];
+    struct confine_user user;
+    struct confine_site confine;
+    struct audit *audit;
+    struct agent *agent;
+};
+
+static enum anb_status open_parts(struct parts *parts, const struct settings *settings, struct node *node,
+                                  struct anb_error *err)
+{
+    char log[PATH_MAX + 8];
+    enum anb_status status = take_folder(settings->data_folder, parts->folder, err);
+    if (status != ANB_OK) return status;
+    snprintf(log, sizeof log, "%s/audit", parts->folder);
+    const struct audit_config audit = {.folder = log, .project = settings->common.project, .node = node_name(node)};
+    status = site_confine(&settings->trainer, parts->folder, NULL, &parts->user, &parts->confine, err);
+    if (status == ANB_OK)
+        status = choose_socket_folder(parts->folder, parts->confine.user != NULL, parts->sockets, err);
+    if (status == ANB_OK) status = audit_open(&audit, &parts->audit, err);
+    const struct agent_config config = {.data_folder = parts->folder,
+                                        .socket_folder = parts->sockets,
+                                        .grace_ms = settings->grace_s * 1000,
+                                        .confine = &parts->confine,
+                                        .audit = parts->audit};
+    return status == ANB_OK ? agent_start(node, &config, &parts->agent, err) : status;
+}
+
+static void close_parts(struct parts *parts)
+{
+    agent_stop(parts->agent);
+    audit_close(parts->audit);
+    confine_site_fini(&parts->confine);
+    if (*parts->sockets && strcmp(parts->sockets, parts->folder) != 0) rmdir(parts->sockets);
+}
+
 static enum anb_status run(struct service *service, struct node *node, struct anb_error *err)
 {
-    const struct settings *settings = service->settings;
-    char folder[PATH_MAX], sockets[PATH_MAX] = "";
-    struct agent *agent = NULL;
-    enum anb_status status = take_folder(settings->data_folder, folder, err);
-    const struct agent_config config = {
-        .data_folder = folder, .socket_folder = sockets, .grace_ms = settings->grace_s * 1000};
-    if (status == ANB_OK) status = choose_socket_folder(folder, sockets, err);
-    if (status == ANB_OK) status = agent_start(node, &config, &agent, err);
+    struct parts parts = {.agent = NULL};
+    enum anb_status status = open_parts(&parts, service->settings, node, err);
     if (status == ANB_OK) status = service_say_ready(service, NULL, err);
-    if (status == ANB_OK) status = follow(node, agent, err);
-    agent_stop(agent);
-    if (*sockets && strcmp(sockets, folder) != 0) rmdir(sockets);
+    if (status == ANB_OK) status = follow(node, parts.agent, err);
+    close_parts(&parts);
     return status;
 }
 

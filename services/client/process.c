@@ -1,8 +1,9 @@
-/* fork and exec by hand, since libuv has no place for what the child must do first: ask to die with its parent, and
- * lead its own group. The child runs only async-signal-safe calls. A pidfd tells when it has ended, so no signal
- * handler is needed and no other child of this process is touched. */
+/* fork and exec by hand, since libuv has no place for what the child must do first: lead a session of its own, confine
+ * itself, and ask to die with its parent. The child runs only async-signal-safe calls. A pidfd tells when it has ended,
+ * so no signal handler is needed and no other child of this process is touched. */
 #include "process.h"
 
+#include "strays.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -14,10 +15,11 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 16384, READS_AT_ONCE = 8, CHILD_FAILED = 127 };
+enum { READ_BYTES = 16384, READS_AT_ONCE = 8, CHILD_FAILED = 127, MAX_TRAINERS = 64 };
 
 struct outlet { /* one of the trainer's two outputs */
     struct process *process;
@@ -30,6 +32,8 @@ struct process {
     struct process_config config;
     pid_t pid;
     bool is_over;
+    int64_t cpu_ms;
+    size_t n_strays;
     struct watch *end;
     struct outlet outlets[2];
     char last_line[LINE_MAX_BYTES + 8];
@@ -43,25 +47,73 @@ struct birth { /* what the child needs, made before the fork */
     int null, out, err, report;
 };
 
+enum stage { STAGE_CONFINE, STAGE_RUN };
+struct failure {
+    enum stage stage;
+    int why;
+};
+
+static int run_program(const struct birth *birth)
+{
+    const struct process_config *config = birth->config;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* another user's process loses it: so not before that is settled */
+    if (getppid() != birth->parent) _exit(CHILD_FAILED);
+    if (chdir(config->folder) == 0)
+        execvpe(config->command[0], (char *const *)config->command, (char *const *)config->environment);
+    return errno;
+}
+
 static void child(const struct birth *birth)
 {
+    struct failure failure = {.stage = STAGE_CONFINE};
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != birth->parent) _exit(CHILD_FAILED);
+    setsid();
     dup2(birth->null, 0);
     dup2(birth->out, 1);
     dup2(birth->err, 2);
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    if (chdir(birth->config->folder) == 0)
-        execvpe(birth->config->command[0], (char *const *)birth->config->command,
-                (char *const *)birth->config->environment);
-    int why = errno;
-    if (write(birth->report, &why, sizeof why) < 0) _exit(CHILD_FAILED);
+    if (birth->config->confinement) failure.why = confine_enter(birth->config->confinement);
+    if (failure.why == 0) failure = (struct failure){STAGE_RUN, run_program(birth)};
+    if (write(birth->report, &failure, sizeof failure) < 0) _exit(CHILD_FAILED);
     _exit(CHILD_FAILED);
+}
+
+/* -- all trainers of this process */
+
+static pthread_mutex_t births = PTHREAD_MUTEX_INITIALIZER; /* of the whole process, as fork is */
+static pid_t trainers[MAX_TRAINERS];                       /* that live, under that lock */
+static size_t n_trainers;
+
+void process_hold_births(void)
+{
+    pthread_mutex_lock(&births);
+}
+
+void process_release_births(void)
+{
+    pthread_mutex_unlock(&births);
+}
+
+/* Its end: nothing of its session, and nothing that has left it, stays. */
+static size_t strike_off(pid_t pid)
+{
+    process_hold_births();
+    for (size_t i = 0; i < n_trainers; i++)
+        if (trainers[i] == pid) trainers[i--] = trainers[--n_trainers];
+    size_t n = strays_kill(pid, trainers, n_trainers);
+    process_release_births();
+    return n;
+}
+
+size_t process_sweep(void)
+{
+    process_hold_births();
+    size_t n = n_trainers > 0 ? strays_kill(0, trainers, n_trainers) : 0;
+    process_release_births();
+    return n;
 }
 
 /* -- what it prints */
@@ -104,9 +156,12 @@ static void on_end(void *context)
 {
     struct process *process = context;
     int status;
-    if (waitpid(process->pid, &status, WNOHANG) != process->pid) return;
+    struct rusage used;
+    if (wait4(process->pid, &status, WNOHANG, &used) != process->pid) return;
     process->is_over = true;
-    kill(-process->pid, SIGKILL); /* what it left behind */
+    process->cpu_ms =
+        (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
+    process->n_strays = strike_off(process->pid);
     watch_free(process->end);
     process->end = NULL;
     for (int i = 0; i < 2; i++) {
@@ -128,27 +183,17 @@ static enum anb_status watch_outlet(struct process *process, uv_loop_t *loop, in
     return watch_new(loop, fd, on_output, outlet, &outlet->watch, err);
 }
 
-static pthread_mutex_t births = PTHREAD_MUTEX_INITIALIZER; /* of the whole process, as fork is */
-
-void process_hold_births(void)
-{
-    pthread_mutex_lock(&births);
-}
-
-void process_release_births(void)
-{
-    pthread_mutex_unlock(&births);
-}
-
 /* The pipe closes by itself when the program runs; else it brings the errno of what failed. */
 static enum anb_status await_exec(int report, const struct process_config *config, struct anb_error *err)
 {
-    int why;
+    struct failure failure;
     ssize_t got;
-    do got = read(report, &why, sizeof why);
+    do got = read(report, &failure, sizeof failure);
     while (got < 0 && errno == EINTR);
-    if (got != sizeof why) return ANB_OK;
-    return anb_fail_errno(err, why, "cannot run %s in %s", config->command[0], config->folder);
+    if (got != sizeof failure) return ANB_OK;
+    if (failure.stage == STAGE_RUN)
+        return anb_fail_errno(err, failure.why, "cannot run %s in %s", config->command[0], config->folder);
+    return anb_fail_errno(err, failure.why, "cannot confine the trainer (%s)", config->confinement->text);
 }
 
 /* The child, until its program runs or could not. */
@@ -157,13 +202,16 @@ static enum anb_status fork_and_await(struct process *process, const struct birt
 {
     enum anb_status status = ANB_OK;
     process_hold_births();
-    pid_t pid = fork();
+    bool has_room = n_trainers < MAX_TRAINERS;
+    pid_t pid = has_room ? fork() : -1;
     if (pid == 0) child(birth);
-    if (pid < 0) {
+    if (!has_room) {
+        status = anb_fail(err, ANB_TOO_LARGE, "%d trainers run already", MAX_TRAINERS);
+    } else if (pid < 0) {
         status = anb_fail_errno(err, errno, "cannot start the trainer");
     } else {
         process->pid = pid;
-        setpgid(pid, pid); /* the child does it, too: whoever is first */
+        trainers[n_trainers++] = pid;
         close(birth->report);
         status = await_exec(report, &process->config, err);
     }
@@ -194,6 +242,7 @@ enum anb_status process_start(uv_loop_t *loop, const struct process_config *conf
     struct process *process = calloc(1, sizeof *process);
     if (!process) return anb_fail(err, ANB_NO_MEMORY, "no memory for a trainer");
     process->config = *config;
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what a trainer leaves comes here */
     int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     enum anb_status status = ANB_OK;
@@ -220,6 +269,16 @@ void process_signal(struct process *process, int number)
     if (!process->is_over) kill(-process->pid, number);
 }
 
+int64_t process_cpu_ms(const struct process *process)
+{
+    return process->cpu_ms;
+}
+
+size_t process_n_strays(const struct process *process)
+{
+    return process->n_strays;
+}
+
 const char *process_last_line(const struct process *process)
 {
     return process->last_line;
@@ -230,8 +289,9 @@ void process_free(struct process *process)
     if (!process) return;
     if (process->pid > 0 && !process->is_over) {
         kill(-process->pid, SIGKILL);
-        kill(process->pid, SIGKILL); /* should it not lead its group yet */
+        kill(process->pid, SIGKILL); /* should it not lead its session yet */
         waitpid(process->pid, NULL, 0);
+        strike_off(process->pid);
     }
     watch_free(process->end);
     for (int i = 0; i < 2; i++) watch_free(process->outlets[i].watch);

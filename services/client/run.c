@@ -19,6 +19,15 @@ void run_say(struct run *run, const char *format, ...)
     node_telemetry(run->site->node, run->job, run->task.round, "agent", NULL, 0, -1, text);
 }
 
+enum anb_status run_audit(struct run *run, enum audit_what what, const char *outcome, const char *detail,
+                          struct anb_error *err)
+{
+    char on[64];
+    snprintf(on, sizeof on, "job %s", run->job);
+    const struct audit_event event = {.what = what, .on = on, .outcome = outcome, .detail = detail};
+    return audit_write(run->site->audit, &event, err);
+}
+
 int64_t run_now_ms(const struct run *run)
 {
     return (int64_t)uv_now(run->site->loop);
@@ -46,6 +55,8 @@ static enum anb_status open_parts(struct run *run, const struct job_state *job, 
     struct anb_error why;
     if (scope_open(site->policy_file, run->spec, site->data_folder, &run->scope, &why) != ANB_OK)
         snprintf(run->broken, sizeof run->broken, "%s", why.text);
+    else if (run->scope.policy)
+        run->limits = run->scope.policy->limits;
     return ANB_OK;
 }
 
@@ -103,6 +114,7 @@ static void begin_end(struct run *run, const char *outcome, const char *reason, 
     upload_cancel(run->upload);
     link_stop_listening(run->link);
     run_trainer_wind_down(run, outcome, reason, grace_ms);
+    run_audit(run, AUDIT_JOB_ENDED, outcome, reason, NULL);
     log_event(LOG_INFO, "run-ends", "job=%s outcome=%s", run->job, outcome);
 }
 

@@ -5,6 +5,8 @@
 #ifndef ANB_CLIENT_RUN_H
 #define ANB_CLIENT_RUN_H
 
+#include "audit/audit.h"
+#include "confine.h"
 #include "duty.h"
 #include "node/node.h"
 
@@ -20,6 +22,8 @@ struct run_site { /* what all runs of an agent share; outlives them */
     int64_t grace_ms;
     void (*wake)(void *owner); /* any thread: call run_step soon */
     void *owner;
+    const struct confine_site *confine;
+    struct audit *audit; /* NULL: none is kept */
 };
 
 enum anb_status run_new(const struct run_site *site, const struct job_state *job, struct run **run,

@@ -1,8 +1,9 @@
-/* The parts of a run, for its files: run.c (life), run_model.c (fetching), run_task.c (rounds), run_trainer.c (process
- * and socket). The agent's thread only. */
+/* The parts of a run, for its files: run.c (life), run_model.c (fetching), run_task.c (rounds), run_launch.c (starting
+ * the trainer), run_trainer.c (its words and its end). The agent's thread only. */
 #ifndef ANB_CLIENT_RUN_PRIVATE_H
 #define ANB_CLIENT_RUN_PRIVATE_H
 
+#include "bucket.h"
 #include "download.h"
 #include "link.h"
 #include "process.h"
@@ -35,6 +36,7 @@ struct run_task {
     char id[24];
     struct stream_set base;
     int revivals;
+    int64_t begun_ms;  /* by the trainer; 0: not yet */
     char reason[1024]; /* why it is given up; empty: it is not, or the log knows */
 };
 
@@ -64,8 +66,11 @@ struct run {
     struct run_task task;
     int64_t resend_ms; /* when a failed sending is tried again; 0: none failed */
 
+    struct policy_limits limits; /* of the site, for the trainer */
     struct link *link;
     struct process *process;
+    struct bucket lines; /* of the trainer that others get to see: what it prints and logs */
+    size_t n_left_out;
     bool asked;               /* the trainer waits for a task */
     char given[24];           /* id of the task it works on; empty: none */
     bool was_launched;        /* at least once */
@@ -78,6 +83,9 @@ struct run {
 
 /* A line for the job's log. */
 void run_say(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A line for the site's audit log, about this job. */
+enum anb_status run_audit(struct run *run, enum audit_what what, const char *outcome, const char *detail,
+                          struct anb_error *err);
 int64_t run_now_ms(const struct run *run);
 
 void run_model_step(struct run *run, const struct duty *duty);
@@ -89,6 +97,11 @@ void run_task_offer(struct run *run); /* to a trainer that waits */
 void run_task_result(struct run *run, const struct message *message, int *fd);
 void run_task_give_up(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 enum anb_status run_task_collect(struct run *run, struct anb_error *err); /* FATAL only */
+
+void run_launch(struct run *run);
+uid_t run_trainer_uid(const struct run *run); /* of its processes */
+void run_trainer_line(void *run, const char *source, const char *text);
+void run_trainer_ended(void *run, int wait_status);
 
 enum anb_status run_trainer_listen(struct run *run, struct anb_error *err);
 void run_trainer_step(struct run *run);

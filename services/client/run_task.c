@@ -131,6 +131,7 @@ void run_task_offer(struct run *run)
     if (message_write_task(&message, &text, NULL) == ANB_OK) {
         task->state = TASK_GIVEN;
         strcpy(run->given, task->id);
+        if (task->begun_ms == 0) task->begun_ms = run_now_ms(run);
         log_event(LOG_DEBUG, "task-given", "job=%s task=%s", run->job, task->id);
         link_send(run->link, buf_slice(&text), run->model.fd);
     }

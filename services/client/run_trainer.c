@@ -5,13 +5,24 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-enum { MAX_VARIABLES = 256, VARIABLE_MAX_BYTES = 40000 };
+enum { LINES_PER_S = 200, LINES_AT_ONCE = 2000 };
 
 /* -- its messages */
+
+/* A trainer may print or log as much as it likes; the federation's topics and other people's logs take a part of it. */
+static bool may_be_heard(struct run *run)
+{
+    if (!bucket_take(&run->lines, run_now_ms(run))) {
+        run->n_left_out++;
+        return false;
+    }
+    if (run->n_left_out > 0) run_say(run, "%zu lines of the trainer are left out: too many at once", run->n_left_out);
+    run->n_left_out = 0;
+    return true;
+}
 
 static void on_hello(struct run *run, const struct message *message)
 {
@@ -49,13 +60,14 @@ static void on_message(void *context, const struct message *message, int *fd)
     case MESSAGE_NEXT: on_next(run); break;
     case MESSAGE_RESULT: run_task_result(run, message, fd); break;
     case MESSAGE_LOG:
-        node_telemetry(run->site->node, run->job, run->task.round, "metric", message->key, message->value,
-                       message->step, NULL);
+        if (may_be_heard(run))
+            node_telemetry(run->site->node, run->job, run->task.round, "metric", message->key, message->value,
+                           message->step, NULL);
         break;
     case MESSAGE_FAILED:
         if (run->task.state == TASK_DUE || run->task.state == TASK_GIVEN)
             run_task_give_up(run, "the trainer says: %s", message->reason);
-        else
+        else if (may_be_heard(run))
             run_say(run, "the trainer says: %s", message->reason);
         break;
     }
@@ -71,15 +83,27 @@ static void on_gone(void *context)
 enum anb_status run_trainer_listen(struct run *run, struct anb_error *err)
 {
     const struct link_handler handler = {.message = on_message, .gone = on_gone, .context = run};
-    return link_new(run->site->loop, run->socket, &handler, &run->link, err);
+    run->lines = (struct bucket){.per_s = LINES_PER_S, .burst = LINES_AT_ONCE};
+    enum anb_status status = link_new(run->site->loop, run->socket, &handler, &run->link, err);
+    return status == ANB_OK ? link_expect(run->link, run_trainer_uid(run), 0, err) : status;
 }
 
 /* -- its process */
 
-static void on_line(void *context, const char *source, const char *text)
+void run_trainer_line(void *context, const char *source, const char *text)
 {
     struct run *run = context;
-    node_telemetry(run->site->node, run->job, run->task.round, source, NULL, 0, -1, text);
+    if (may_be_heard(run)) node_telemetry(run->site->node, run->job, run->task.round, source, NULL, 0, -1, text);
+}
+
+/* The limit that the site set and that ended it; NULL: none did. */
+static const char *limit_reached(const struct run *run, int wait_status)
+{
+    int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+    bool used_up = run->limits.cpu_s > 0 && process_cpu_ms(run->process) >= run->limits.cpu_s * 1000;
+    if (number == SIGXCPU || (number == SIGKILL && used_up)) return "it has used up its processor time (cpu_s)";
+    if (number == SIGXFSZ) return "it has written a file larger than allowed (disk_mib)";
+    return NULL;
 }
 
 /* Killed from outside, it is started again for the same task: training from the same model gives the same result. */
@@ -90,91 +114,71 @@ static bool is_revived(struct run *run, int wait_status)
     return run->task.revivals++ < MAX_REVIVALS;
 }
 
-static void on_ended(void *context, int wait_status)
-{
-    struct run *run = context;
+struct ending {
     char how[64], last[LINE_MAX_BYTES + 8];
-    bool was_due =
-        run->task.state == TASK_GIVEN || (run->task.state == TASK_DUE && run->launched_for == run->task.round);
-    process_status_text(wait_status, how);
-    snprintf(last, sizeof last, "%s", process_last_line(run->process));
+    const char *limit;
+    bool was_due;
+};
+
+static void close_process(struct run *run, const char *how)
+{
+    size_t n_strays = process_n_strays(run->process);
+    if (run->n_left_out > 0) run_say(run, "%zu lines of the trainer are left out: too many at once", run->n_left_out);
+    if (n_strays > 0) run_say(run, "%zu processes that the trainer had left behind were killed", n_strays);
+    log_event(LOG_INFO, "trainer-ended", "job=%s how=%s cpu_ms=%lld strays=%zu", run->job, how,
+              (long long)process_cpu_ms(run->process), n_strays);
     process_free(run->process);
     run->process = NULL;
     run->asked = false;
+    run->n_left_out = 0;
     *run->given = '\0';
     run->term_ms = run->kill_ms = 0;
     link_hang_up(run->link);
-    log_event(LOG_INFO, "trainer-ended", "job=%s how=%s", run->job, how);
-    if (was_due && !run->ending) {
-        if (is_revived(run, wait_status)) {
-            run_say(run, "the trainer was %s and is started again", how);
+    link_expect(run->link, run_trainer_uid(run), 0, NULL);
+}
+
+static void tell_ending(struct run *run, const struct ending *ending, int wait_status)
+{
+    if (ending->was_due && !run->ending) {
+        if (!ending->limit && is_revived(run, wait_status)) {
+            run_say(run, "the trainer was %s and is started again", ending->how);
             run->task.state = TASK_DUE;
         } else {
-            run_task_give_up(run, "the trainer ended before its result: %s%s%.250s", how, *last ? "; last line: " : "",
-                             last);
+            run_task_give_up(run, "the trainer ended before its result: %s%s%s%s%.250s", ending->how,
+                             ending->limit ? ", " : "", ending->limit ? ending->limit : "",
+                             *ending->last ? "; last line: " : "", ending->last);
         }
     } else if (wait_status != 0 && !run->ending) {
-        run_say(run, "the trainer ended: %s", how);
+        run_say(run, "the trainer ended: %s%s%s", ending->how, ending->limit ? ", " : "",
+                ending->limit ? ending->limit : "");
     }
+}
+
+void run_trainer_ended(void *context, int wait_status)
+{
+    struct run *run = context;
+    struct ending ending = {.limit = limit_reached(run, wait_status)};
+    ending.was_due =
+        run->task.state == TASK_GIVEN || (run->task.state == TASK_DUE && run->launched_for == run->task.round);
+    process_status_text(wait_status, ending.how);
+    snprintf(ending.last, sizeof ending.last, "%s", process_last_line(run->process));
+    run_audit(run, AUDIT_TRAINER_ENDED, wait_status == 0 ? "ok" : "failed", ending.how, NULL);
+    close_process(run, ending.how);
+    tell_ending(run, &ending, wait_status);
     run->site->wake(run->site->owner);
 }
 
-struct variables {
-    char bytes[VARIABLE_MAX_BYTES];
-    size_t used;
-    const char *list[MAX_VARIABLES + 1];
-    size_t n;
-};
-
-/* Later ones of the same name win; what does not fit is left out (job files have a bound far below). */
-static void set_variable(struct variables *variables, const char *name, const char *text)
+/* The site's bound on one task. */
+static void check_time(struct run *run, int64_t now_ms)
 {
-    size_t name_bytes = strlen(name), at = 0;
-    int size = text ? snprintf(NULL, 0, "%s=%s", name, text) : -1;
-    if (size < 0 || variables->used + (size_t)size + 1 > sizeof variables->bytes) return;
-    char *variable = variables->bytes + variables->used;
-    sprintf(variable, "%s=%s", name, text);
-    while (at < variables->n &&
-           (strncmp(variables->list[at], name, name_bytes) != 0 || variables->list[at][name_bytes] != '='))
-        at++;
-    if (at == MAX_VARIABLES) return;
-    variables->list[at] = variable;
-    if (at == variables->n) variables->n++;
-    variables->used += (size_t)size + 1;
-}
-
-static void fill_environment(const struct run *run, struct variables *variables)
-{
-    static const char *const inherited[] = {"PATH", "HOME", "LANG", "PYTHONPATH"};
-    for (size_t i = 0; i < sizeof inherited / sizeof *inherited; i++)
-        set_variable(variables, inherited[i], getenv(inherited[i]));
-    set_variable(variables, "PYTHONUNBUFFERED", "1");
-    for (size_t i = 0; i < run->spec->n_environment; i++)
-        set_variable(variables, run->spec->environment[i].name, run->spec->environment[i].text);
-    set_variable(variables, "ANABRANCH_SOCKET", run->socket);
-}
-
-static void launch(struct run *run)
-{
-    struct anb_error err;
-    struct variables *variables = calloc(1, sizeof *variables);
-    const char **command = calloc(run->spec->n_command + 1, sizeof *command);
-    bool is_due = run->task.state == TASK_DUE;
-    run->was_launched = true;
-    run->launched_for = is_due ? run->task.round : -1;
-    if (variables && command) {
-        memcpy(command, run->spec->command, run->spec->n_command * sizeof *command);
-        fill_environment(run, variables);
-        const struct process_config config = {command, variables->list, run->folder, on_line, on_ended, run};
-        if (process_start(run->site->loop, &config, &run->process, &err) == ANB_OK)
-            log_event(LOG_INFO, "trainer-started", "job=%s pid=%d", run->job, (int)process_id(run->process));
-        else if (is_due)
-            run_task_give_up(run, "the trainer cannot be started: %s", err.text);
-        else
-            run_say(run, "the trainer cannot be started: %s", err.text);
-    }
-    free(variables);
-    free(command);
+    bool is_open = run->task.state == TASK_DUE || run->task.state == TASK_GIVEN;
+    if (run->limits.wall_s == 0 || !is_open || run->task.begun_ms == 0) return;
+    if (now_ms < run->task.begun_ms + run->limits.wall_s * 1000) return;
+    run_task_give_up(run, "the trainer took longer than the %lld s that this site allows for a task (wall_s)",
+                     (long long)run->limits.wall_s);
+    process_signal(run->process, SIGTERM);
+    run->term_ms = INT64_MAX;
+    run->kill_ms = now_ms + KILL_MS;
 }
 
 static bool must_launch(const struct run *run)
@@ -186,8 +190,9 @@ static bool must_launch(const struct run *run)
 void run_trainer_step(struct run *run)
 {
     int64_t now_ms = run_now_ms(run);
-    if (must_launch(run)) launch(run);
+    if (must_launch(run)) run_launch(run);
     if (!run->process) return;
+    check_time(run, now_ms);
     if (run->term_ms && now_ms >= run->term_ms) {
         process_signal(run->process, SIGTERM);
         run->term_ms = INT64_MAX;

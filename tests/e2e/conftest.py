@@ -55,9 +55,7 @@ def start(kafka: Kafka, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
     def make(**how: Any) -> Federation:
         # not below tmp_path: the path of a Unix socket is short
         folder = Path(tempfile.mkdtemp(prefix="anabranch-e2e-"))
-        federation = Federation(folder, kafka.bootstrap_servers, **how)
-        federation.gates = tmp_path / "gates"
-        federation.gates.mkdir(exist_ok=True)
+        federation = Federation(folder, kafka.bootstrap_servers, gates=tmp_path / "gates", **how)
         started.append(federation)
         return federation.start()
 

@@ -127,11 +127,13 @@ class Federation:
         sites: int = 3,
         aggregators: int = 1,
         server: list[str] | None = None,
+        gates: Path | None = None,
     ) -> None:
         self.folder = folder
         self.bootstrap_servers = bootstrap_servers
         self.project = f"e2e-{uuid.uuid4().hex[:8]}"
-        self.gates = folder  # of the trainers; tests that hold them name the one of the job
+        self.gates = gates or folder / "gates"  # of the trainers, who can write there beside their own folders
+        self.gates.mkdir(parents=True, exist_ok=True)
         self.programs: dict[str, Program] = {}
         aggregator_names = [f"aggregator-{number}" for number in range(1, aggregators + 1)]
         site_names = [f"site-{number}" for number in range(1, sites + 1)]
@@ -141,7 +143,8 @@ class Federation:
         for name in aggregator_names:
             self._add(name, "anabranch-aggregator", [])
         for name in site_names:
-            self._add(name, "anabranch-client", ["--data-folder", str(folder / name)])
+            words = ["--data-folder", str(folder / name), "--trainer-write", str(self.gates)]
+            self._add(name, "anabranch-client", words)
 
     def _provision(self, aggregators: list[str], sites: list[str]) -> Path:
         """A project with these nodes and three users; the folder of the kits. Its broker is without TLS."""

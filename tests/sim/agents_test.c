@@ -102,8 +102,7 @@ static void a_trainer_for_each_task_gives_the_same_model(void)
 static void a_killed_trainer_is_started_again(void)
 {
     struct digest expected = undisturbed();
-    struct ending ending =
-        run(2, "#!/bin/sh\n[ -e ../../killed ] || { touch ../../killed; kill -9 $$; }\nexec ./hello\n", SPEC_2);
+    struct ending ending = run(2, "#!/bin/sh\n[ -e killed ] || { touch killed; kill -9 $$; }\nexec ./hello\n", SPEC_2);
     CHECK_EQUAL(ending.outcome, OUTCOME_COMPLETED);
     CHECK_EQUAL(ending.n_counted, 2);
     CHECK(digest_equal(&ending.model, &expected));
@@ -139,9 +138,9 @@ static void an_aborted_job_ends_a_trainer_that_does_not_listen(void)
     char path[512];
     struct ending ending = {.outcome = OUTCOME_FAILED};
     struct agents *agents = agents_open(1);
-    const char *job = agents_submit(agents, "#!/bin/sh\ntrap '' TERM\ntouch ../../started\nwhile :; do sleep 1; done\n",
+    const char *job = agents_submit(agents, "#!/bin/sh\ntrap '' TERM\ntouch started\nwhile :; do sleep 1; done\n",
                                     "\"rounds\":1,\"sites\":{\"minimum\":1}");
-    snprintf(path, sizeof path, "%s/started", agents_folder(agents, 1));
+    snprintf(path, sizeof path, "%s/jobs/%s/started", agents_folder(agents, 1), job);
     CHECK(agents_await_file(path));
     agents_abort(agents, job);
     CHECK(agents_await(agents, job, &ending));

@@ -38,7 +38,7 @@ static enum anb_status start(struct watcher *watcher, const char *script)
     const char *command[] = {"sh", "-c", script, NULL};
     *watcher = (struct watcher){.n_ended = 0};
     uv_loop_init(&watcher->loop);
-    const struct process_config config = {command, environment, test_folder(), on_line, on_ended, watcher};
+    const struct process_config config = {command, environment, test_folder(), NULL, on_line, on_ended, watcher};
     return process_start(&watcher->loop, &config, &watcher->process, &test_error);
 }
 
@@ -69,7 +69,7 @@ static void a_program_that_is_not_there_is_named(void)
     uv_loop_t loop;
     struct process *process = NULL;
     const char *command[] = {"./no-such-trainer", NULL}, *environment[] = {NULL};
-    const struct process_config config = {command, environment, test_folder(), on_line, on_ended, NULL};
+    const struct process_config config = {command, environment, test_folder(), NULL, on_line, on_ended, NULL};
     uv_loop_init(&loop);
     CHECK_EQUAL(process_start(&loop, &config, &process, &test_error), ANB_NOT_FOUND);
     CHECK(strstr(test_error.text, "./no-such-trainer") != NULL);
