@@ -112,6 +112,19 @@ struct parts { /* of a running agent, in the order in which they are made */
     struct agent *agent;
 };
 
+static enum anb_status confine(struct parts *parts, const struct settings *settings, struct anb_error *err)
+{
+    const struct kit_files *kit = &settings->common.kit;
+    char *keys = NULL;
+    if (asprintf(&keys, "%s:%s:%s", kit->identity_key ? kit->identity_key : "",
+                 kit->encryption_key ? kit->encryption_key : "",
+                 kit->key_passphrase_file ? kit->key_passphrase_file : "") < 0)
+        return anb_fail(err, ANB_NO_MEMORY, "no memory for paths");
+    enum anb_status status = site_confine(&settings->trainer, parts->folder, keys, &parts->user, &parts->confine, err);
+    free(keys);
+    return status;
+}
+
 static enum anb_status open_parts(struct parts *parts, const struct settings *settings, struct node *node,
                                   struct anb_error *err)
 {
@@ -120,7 +133,7 @@ static enum anb_status open_parts(struct parts *parts, const struct settings *se
     if (status != ANB_OK) return status;
     snprintf(log, sizeof log, "%s/audit", parts->folder);
     const struct audit_config audit = {.folder = log, .project = settings->common.project, .node = node_name(node)};
-    status = site_confine(&settings->trainer, parts->folder, NULL, &parts->user, &parts->confine, err);
+    status = confine(parts, settings, err);
     if (status == ANB_OK)
         status = choose_socket_folder(parts->folder, parts->confine.user != NULL, parts->sockets, err);
     if (status == ANB_OK) status = audit_open(&audit, &parts->audit, err);
