@@ -122,7 +122,7 @@ static enum anb_status start_member(struct up *up, const char *role, const char 
     add_word(more, "--name", name);
     add_word(more, "--bootstrap-servers", up->state.bootstrap_servers);
     if (strcmp(role, "aggregator") != 0) add_word(more, "--data-folder", data);
-    if (strcmp(role, "client") == 0) add_word(more, "--trainer-hide", up->state.folder); /* the kits of all */
+    if (strcmp(role, "site") == 0) add_word(more, "--trainer-hide", up->state.folder); /* the kits of all */
     return start_node(up, role, name, more, err);
 }
 
