@@ -27,7 +27,6 @@ LIBRARIES = {
     "avro": {"common/wire"},
     "librdkafka/": {"common/bus", "services/broker"},
     "archive": {"common/bundle"},
-    "xxhash.h": {"common/stream"},
     "uv.h": {"services/client"},
     "microhttpd.h": {"services/server"},
     "gnutls/": {"services/server"},

@@ -69,7 +69,8 @@ enum bus_profile { BUS_PROMPT, BUS_BULK, BUS_MANY, BUS_PROFILES };
 struct bus_message {
     int64_t offset;
     struct slice key;
-    struct slice value; /* until bus_message_release; release soon: it may pin more memory than its own */
+    struct slice value; /* until bus_message_release; release soon: it may pin more memory than its own. The receiver's
+                           own: it may write over it (chunks are decrypted in place) */
     void *keep;         /* the bus's own, as is `release` */
     void (*release)(void *keep);
 };

@@ -123,13 +123,15 @@ static enum anb_status look_locked(struct memory_cursor *cursor, struct bus_mess
         return anb_fail(err, ANB_NOT_FOUND, "offset %lld is not in the log, which holds %lld to %lld", (long long)at,
                         (long long)partition->first, (long long)end);
     if (at == end) return anb_fail(err, ANB_AGAIN, "no message yet at offset %lld", (long long)at);
-    struct memory_record *record = partition->records[at - partition->first];
-    atomic_fetch_add(&record->references, 1);
+    const struct memory_record *held = partition->records[at - partition->first];
+    struct memory_record *record = memory_record_new(slice_of(held->bytes, held->key_size),
+                                                     slice_of(held->bytes + held->key_size, held->value_size));
+    if (!record) return bus_no_memory(err, "a message");
     *message = (struct bus_message){.offset = at,
                                     .key = slice_of(record->bytes, record->key_size),
                                     .value = slice_of(record->bytes + record->key_size, record->value_size),
                                     .keep = record,
-                                    .release = memory_record_release};
+                                    .release = free};
     return ANB_OK;
 }
 

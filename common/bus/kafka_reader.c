@@ -270,6 +270,8 @@ static int64_t wait_ms(const struct kafka_cursor *cursor, int64_t now_ms, int64_
     return until_ms > now_ms ? until_ms - now_ms : 0;
 }
 
+/* The payload lies in the response's buffer, each message in bytes of its own, and nothing in librdkafka looks at it
+ * again: its checksum was checked, or not, when the response was taken apart. So who receives it may write over it. */
 static enum anb_status give(struct kafka_cursor *cursor, rd_kafka_message_t *got, struct bus_message *message)
 {
     cursor->last_message_ms = clock_monotonic_ms();

@@ -101,11 +101,10 @@ static size_t record_bytes(const struct memory_record *record)
     return record->key_size + record->value_size;
 }
 
-static struct memory_record *record_new(struct slice key, struct slice value)
+struct memory_record *memory_record_new(struct slice key, struct slice value)
 {
     struct memory_record *record = malloc(sizeof *record + key.size + value.size);
     if (!record) return NULL;
-    atomic_init(&record->references, 1);
     record->key_size = key.size;
     record->value_size = value.size;
     if (key.size > 0) memcpy(record->bytes, key.data, key.size);
@@ -113,18 +112,12 @@ static struct memory_record *record_new(struct slice key, struct slice value)
     return record;
 }
 
-void memory_record_release(void *record)
-{
-    struct memory_record *released = record;
-    if (atomic_fetch_sub(&released->references, 1) == 1) free(released);
-}
-
 void memory_trim_locked(struct memory_partition *partition, int64_t offset)
 {
     size_t gone = 0;
     while (gone < partition->n_records && partition->first + (int64_t)gone < offset) {
         partition->bytes -= record_bytes(partition->records[gone]);
-        memory_record_release(partition->records[gone++]);
+        free(partition->records[gone++]);
     }
     if (gone == 0) return;
     partition->first += (int64_t)gone;
@@ -152,7 +145,7 @@ static enum anb_status push_record(struct memory_partition *partition, struct sl
         partition->records = records;
         partition->capacity = capacity;
     }
-    struct memory_record *record = record_new(key, value);
+    struct memory_record *record = memory_record_new(key, value);
     if (!record) return ANB_NO_MEMORY;
     partition->records[partition->n_records++] = record;
     partition->bytes += record_bytes(record);

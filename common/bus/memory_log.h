@@ -1,4 +1,4 @@
-/* The log behind the memory bus: topics, partitions and reference-counted records under one lock.
+/* The log behind the memory bus: topics, partitions and records under one lock.
  *
  * Private to bus_memory.c and memory_log.c. Each function takes the log's lock by itself unless its name ends in
  * _locked. Topics are never removed, so a partition's address stays good as long as the log. */
@@ -8,10 +8,7 @@
 #include "bus/bus_private.h"
 #include "bus/memory.h"
 
-#include <stdatomic.h>
-
 struct memory_record {
-    atomic_int references; /* one for the log, one for each message that is out */
     size_t key_size, value_size;
     unsigned char bytes[]; /* key, then value */
 };
@@ -51,6 +48,7 @@ void memory_trim_locked(struct memory_partition *partition, int64_t offset);
 uint64_t memory_random_locked(struct memory_log *log);
 bool memory_draw_locked(struct memory_log *log, uint32_t per_million); /* true that often */
 
-void memory_record_release(void *record);
+/* NULL: no memory. Free with free(). */
+struct memory_record *memory_record_new(struct slice key, struct slice value);
 
 #endif

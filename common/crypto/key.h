@@ -34,8 +34,6 @@ enum anb_status key_write_pem(const struct key *key, const char *passphrase, str
 enum anb_status key_point(const struct key *key, struct key_point *point, struct anb_error *err);
 /* The public key of a point; INVALID when it is not on the curve. */
 enum anb_status key_of_point(const struct key_point *point, struct key **key, struct anb_error *err);
-/* The pair of a private number (32 bytes, most significant first), as test vectors have them. */
-enum anb_status key_of_private(const unsigned char number[32], struct key **key, struct anb_error *err);
 
 /* Overwrite secret bytes so that no optimiser leaves them out. */
 void key_wipe(void *bytes, size_t size);

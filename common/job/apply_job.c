@@ -196,7 +196,8 @@ enum anb_status apply_job_ended(struct apply *apply, const struct job_ended *rec
     if (status != ANB_OK) return status;
     if (!machine_allows(&job_machine, job->phase, JOB_ENDED))
         return refuse(apply, REFUSAL_LATE, ANB_EXISTS, "job %s has ended before", job->id);
-    if (record->outcome == OUTCOME_COMPLETED && !job->stored)
+    bool is_done = job->stored || (job->phase == JOB_STORING && !job_spec_stores_result(job->spec));
+    if (record->outcome == OUTCOME_COMPLETED && !is_done)
         return refuse(apply, REFUSAL_ILLEGAL_MOVE, ANB_INVALID, "job %s is not complete: no model is stored", job->id);
     job->reason = text_cut(job_arena(job), record->reason, END_REASON_MAX_BYTES);
     if (!job->reason) return out_of_memory(apply);

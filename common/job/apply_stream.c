@@ -1,5 +1,6 @@
 /* Streams: opened, closed, abandoned, and what that means for a site's part or an aggregator's share. */
 #include "job/federation_private.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -108,8 +109,18 @@ static enum anb_status check_stream(struct apply *apply, const struct stream_ope
                   apply->node->name, count.n, record->round, record->job);
 }
 
+static void keep_wrap(const struct federation *federation, const struct stream_opened *record,
+                      struct stream_state *stream)
+{
+    for (size_t i = 0; federation->self && i < record->n_receivers; i++)
+        if (strcmp(record->receivers[i].node, federation->self) == 0) stream->wrap = record->receivers[i].wrap;
+}
+
 static enum anb_status add_stream(struct apply *apply, const struct stream_opened *record, uint64_t partitions)
 {
+    struct digest core;
+    enum anb_status status = stream_core(record, &core, apply->err);
+    if (status != ANB_OK) return status;
     struct stream_box *box = stream_new(apply->federation, &record->stream);
     if (!box) return out_of_memory(apply);
     struct stream_state *stream = &box->state;
@@ -128,6 +139,10 @@ static enum anb_status add_stream(struct apply *apply, const struct stream_opene
     stream->chunk_bytes = record->chunk_bytes;
     stream->partitions = partitions;
     stream->weight = record->weight;
+    stream->roster_version = record->roster_version;
+    stream->core = core;
+    stream->commitment = record->key_commitment;
+    keep_wrap(apply->federation, record, stream);
     stream->opened_at = apply->offset;
     stream->closed_at = -1;
     memcpy(stream->start_offsets, record->start_offsets, record->n_start_offsets * sizeof *record->start_offsets);

@@ -357,7 +357,7 @@ static void decide_job(struct decide *decide, const struct job_state *job)
             decide_evaluation(decide, job, round);
         break;
     case JOB_STORING:
-        if (job->stored) decide_end(decide, job, OUTCOME_COMPLETED, "");
+        if (job->stored || !job_spec_stores_result(job->spec)) decide_end(decide, job, OUTCOME_COMPLETED, "");
         if (!job->store_failure) break;
         snprintf(reason, sizeof reason, "model store: %s", job->store_failure);
         decide_end(decide, job, OUTCOME_FAILED, reason);

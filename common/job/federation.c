@@ -24,6 +24,12 @@ struct federation *federation_new(const char *project, int32_t partitions, bool 
     return NULL;
 }
 
+bool federation_keep_wraps_of(struct federation *federation, const char *node)
+{
+    federation->self = strdup(node);
+    return federation->self != NULL;
+}
+
 static bool always(const struct stream_state *stream, const void *context)
 {
     (void)stream, (void)context;
@@ -41,6 +47,7 @@ void federation_free(struct federation *federation)
         free(node);
     }
     free(federation->project);
+    free(federation->self);
     free(federation);
 }
 
@@ -68,6 +75,11 @@ void federation_pulse(struct federation *federation, const struct pulse *pulse, 
     if (!node || !node->up || pulse->head.incarnation != node->incarnation) return;
     node->last_seen_ms = now_ms;
     word_copy(node->activity, sizeof node->activity, pulse->activity);
+    node->n_refusals = pulse->n_refused < NODE_MAX_REFUSALS ? pulse->n_refused : NODE_MAX_REFUSALS;
+    for (size_t i = 0; i < node->n_refusals; i++) {
+        word_copy(node->refusals[i].reason, sizeof node->refusals[i].reason, pulse->refused[i].reason);
+        node->refusals[i].count = pulse->refused[i].count;
+    }
 }
 
 /* -- streams */
@@ -104,6 +116,7 @@ void streams_forget(struct federation *federation, stream_test *is_over, const v
             struct stream_box *box = *link;
             if (is_over(&box->state, context)) {
                 *link = box->next;
+                askers_forget(federation, box);
                 free(box);
             } else {
                 link = &box->next;
@@ -294,6 +307,8 @@ static enum anb_status hand_over(struct apply *apply, const struct record *recor
     case RECORD_ROUND_CLOSED: return apply_round_closed(apply, &record->is.round_closed);
     case RECORD_STREAM_OPENED: return apply_stream_opened(apply, &record->is.stream_opened);
     case RECORD_STREAM_CLOSED: return apply_stream_closed(apply, &record->is.stream_closed);
+    case RECORD_STREAM_KEY_ASKED: return apply_stream_key_asked(apply, &record->is.stream_key_asked);
+    case RECORD_STREAM_KEY_GIVEN: return apply_stream_key_given(apply, &record->is.stream_key_given);
     case RECORD_STREAM_ABANDONED: return apply_stream_abandoned(apply, &record->is.stream_abandoned);
     default: return refuse(apply, REFUSAL_NOT_CONTROL, ANB_INVALID, "a record that does not belong in the control log");
     }

@@ -10,15 +10,19 @@
 
 #include "base/arena.h"
 #include "job/spec.h"
-#include "wire/records.h"
-
-enum { MAX_PARTITIONS = 64 };
+#include "job/stream_state.h"
 
 /* The states; their legal moves are tables in machine.c. */
 enum job_phase { JOB_SUBMITTED, JOB_RUNNING, JOB_STORING, JOB_ENDED };
 enum round_phase { ROUND_OPEN, ROUND_CLOSED };
 enum part_phase { PART_WAITING, PART_OPENED, PART_CLOSED, PART_EXCLUDED }; /* a site in a round */
-enum stream_phase { STREAM_OPEN, STREAM_CLOSED, STREAM_ABANDONED };
+
+enum { NODE_MAX_REFUSALS = 16 };
+
+struct node_refusal { /* what a node did not accept in streams; from its pulses */
+    char reason[24];
+    int64_t count;
+};
 
 struct node_state {
     const char *name;
@@ -29,27 +33,9 @@ struct node_state {
     int64_t last_seen_ms; /* last pulse or record, by this process's clock; 0: never */
     char activity[16];    /* from the last pulse */
     char version[24];
+    struct node_refusal refusals[NODE_MAX_REFUSALS];
+    size_t n_refusals;
     struct node_state *next; /* by name */
-};
-
-struct stream_state {
-    struct id id;
-    const char *sender;
-    int64_t incarnation; /* of the sender */
-    const char *job;
-    int32_t round, attempt;
-    enum purpose purpose;
-    enum params_type params_type;
-    enum stream_encoding encoding;
-    struct digest layout_digest;
-    int64_t layout_bytes, data_bytes, chunk_count;
-    int32_t chunk_bytes;
-    uint64_t partitions;                   /* bit p: covers partition p */
-    int64_t start_offsets[MAX_PARTITIONS]; /* all partitions of the outbox */
-    double weight;
-    int64_t opened_at, closed_at; /* offsets in the control log; -1: not yet */
-    enum stream_phase phase;
-    struct mark marks[MAX_PARTITIONS]; /* once closed: by partition number; count 0 where not covered */
 };
 
 /* What a node says in confidence (schemas/said.avsc) is known to some readers only: weights, metrics, reasons. No move
@@ -144,6 +130,8 @@ struct federation;
 
 /* `partitions`: of each outbox. `keep_history`: keep every round of every job (server), or only what work needs. */
 struct federation *federation_new(const char *project, int32_t partitions, bool keep_history);
+/* Keep what is sealed for this node: all else in the state is the same for all nodes. False: no memory. */
+bool federation_keep_wraps_of(struct federation *federation, const char *node);
 void federation_free(struct federation *federation);
 
 /* Fold the record at `offset` of the control log. OK: taken. INVALID: refused, it breaks a rule. DENIED: refused, not
@@ -192,8 +180,8 @@ int64_t federation_needed_offset(const struct federation *federation, const char
 size_t federation_n_refusals(const struct federation *federation);
 void federation_refusal_at(const struct federation *federation, size_t index, const char **reason, int64_t *count);
 
-/* SHA-256 over the digests of partitions 0..n-1 of streams that together cover them all: the model's digest. NO_MEMORY
- * when there is none to compute it. */
+/* SHA-256 over the content digests of partitions 0..n-1 of streams that together cover them all: the model's digest. It
+ * does not depend on keys. NO_MEMORY when there is none to compute it. */
 enum anb_status model_digest(const struct stream_state *const *streams, size_t n_streams, int32_t partitions,
                              struct digest *out, struct anb_error *err);
 

@@ -43,7 +43,9 @@ enum {
     X(BAD_STREAM, "bad-stream")                                                                                        \
     X(BAD_MARKS, "bad-marks")                                                                                          \
     X(BAD_SPEC, "bad-spec")                                                                                            \
-    X(BAD_DIGEST, "bad-digest")
+    X(BAD_DIGEST, "bad-digest")                                                                                        \
+    X(NOT_A_RECEIVER, "not-a-receiver")                                                                                \
+    X(REPEATED_QUESTION, "repeated-question")
 
 enum refusal {
 #define X(code, word) REFUSAL_##code,
@@ -52,9 +54,15 @@ enum refusal {
         N_REFUSALS
 };
 
+struct asker { /* of a stream's key, not answered yet */
+    const struct node_state *node;
+    struct asker *next;
+};
+
 struct stream_box {
     struct stream_state state;
     char job[JOB_ID_BYTES];
+    struct asker *askers;
     struct stream_box *next; /* in its bucket */
 };
 
@@ -77,6 +85,8 @@ struct federation {
     struct job_state **jobs;
     size_t n_jobs, jobs_capacity;
     struct stream_box *streams[STREAM_BUCKETS];
+    size_t n_askers; /* of all streams */
+    char *self;      /* whose wraps are kept; NULL: nobody's */
     int64_t epoch;
     const char *leader;      /* NULL: none */
     int64_t leader_since_ms; /* by this process's clock */
@@ -109,6 +119,7 @@ static inline int64_t seconds_after(int64_t start_ms, int64_t seconds)
 struct node_state *node_find(const struct federation *federation, const char *name);
 struct stream_box *stream_find(const struct federation *federation, const struct id *id);
 struct stream_box *stream_new(struct federation *federation, const struct id *id); /* NULL: no memory */
+void askers_forget(struct federation *federation, struct stream_box *box);
 /* Forget every stream for which `is_over` holds. */
 typedef bool stream_test(const struct stream_state *stream, const void *context);
 void streams_forget(struct federation *federation, stream_test *is_over, const void *context);
@@ -157,6 +168,8 @@ enum anb_status apply_round_cut(struct apply *apply, const struct round_cut *rec
 enum anb_status apply_round_closed(struct apply *apply, const struct round_closed *record);
 enum anb_status apply_stream_opened(struct apply *apply, const struct stream_opened *record);
 enum anb_status apply_stream_closed(struct apply *apply, const struct stream_closed *record);
+enum anb_status apply_stream_key_asked(struct apply *apply, const struct stream_key_asked *record);
+enum anb_status apply_stream_key_given(struct apply *apply, const struct stream_key_given *record);
 enum anb_status apply_stream_abandoned(struct apply *apply, const struct stream_abandoned *record);
 
 /* -- questions that folding and deciding share */

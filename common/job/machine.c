@@ -8,7 +8,7 @@ static const struct machine_move job_moves[] = {
     {JOB_SUBMITTED, JOB_ENDED, "too few sites, or aborted (JobEnded)"},
     {JOB_RUNNING, JOB_STORING, "it was the last round (RoundClosed)"},
     {JOB_RUNNING, JOB_ENDED, "no quorum, no aggregator, or aborted (JobEnded)"},
-    {JOB_STORING, JOB_ENDED, "the model is stored, cannot be, or aborted (JobEnded)"},
+    {JOB_STORING, JOB_ENDED, "the model is stored, cannot or need not be, or aborted (JobEnded)"},
 };
 const struct machine job_machine = {"job", "A job", job_states, COUNT(job_states), job_moves, COUNT(job_moves)};
 

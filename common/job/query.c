@@ -213,7 +213,7 @@ enum anb_status model_digest(const struct stream_state *const *streams, size_t n
     struct digest digests[MAX_PARTITIONS] = {0};
     for (int32_t p = 0; p < partitions; p++)
         for (size_t i = 0; i < n_streams; i++)
-            if (streams[i]->partitions >> p & 1) digests[p] = streams[i]->marks[p].digest;
+            if (streams[i]->partitions >> p & 1) digests[p] = streams[i]->marks[p].content;
     return digest_of(slice_of(digests, (size_t)partitions * sizeof *digests), out, err);
 }
 

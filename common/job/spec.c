@@ -180,6 +180,19 @@ static enum anb_status read_texts(struct reader *reader, const struct doc *value
     return status;
 }
 
+static enum anb_status read_choices(struct reader *reader, const struct doc *value)
+{
+    void *items;
+    int index;
+    if (doc_kind(value) != DOC_LIST) return wrong_kind(reader, value, "a list of words");
+    enum anb_status status = make_items(reader, value, sizeof(const char *), &items);
+    for (size_t i = 0; status == ANB_OK && i < doc_size(value); i++) {
+        status = find_word(reader, doc_at(value, i), &index);
+        if (status == ANB_OK) ((const char **)items)[i] = reader->key->words[index];
+    }
+    return status;
+}
+
 static enum anb_status check_site(struct reader *reader, const struct doc *list, size_t index)
 {
     const char *const *names = reader->box->spec.site_names;
@@ -250,10 +263,18 @@ static enum anb_status read_value(struct reader *reader, const struct doc *value
     case KEY_INT64: return read_int(reader, value);
     case KEY_BOOL: return read_bool(reader, value);
     case KEY_SITES: return read_sites(reader, value);
+    case KEY_CHOICES: return read_choices(reader, value);
     case KEY_COMMAND: return read_command(reader, value);
     case KEY_VARIABLES: return read_variables(reader, value);
     }
     return ANB_OK;
+}
+
+static void choose_all(const struct spec_key *key, struct job_spec *spec)
+{
+    size_t *n = (size_t *)(void *)((char *)spec + key->count_offset);
+    *(const char *const **)spec_place(key, spec) = key->words;
+    for (*n = 0; key->words[*n];) ++*n;
 }
 
 static void set_default(const struct spec_key *key, struct job_spec *spec)
@@ -265,6 +286,7 @@ static void set_default(const struct spec_key *key, struct job_spec *spec)
     case KEY_BOOL: *(bool *)place = key->fallback; break;
     case KEY_CHOICE: *(const char **)place = key->words[key->fallback]; break;
     case KEY_LAUNCH: *(enum trainer_launch *)place = (enum trainer_launch)key->fallback; break;
+    case KEY_CHOICES: choose_all(key, spec); break;
     case KEY_NAME:
     case KEY_SCOPE:
     case KEY_PATH:
@@ -403,6 +425,13 @@ enum anb_status job_spec_parse(struct slice text, const char *name, struct job_s
     else
         job_spec_free(&box->spec);
     return status;
+}
+
+bool job_spec_stores_result(const struct job_spec *spec)
+{
+    for (size_t i = 0; i < spec->n_results; i++)
+        if (strcmp(spec->results[i], "server") == 0) return true;
+    return false;
 }
 
 void job_spec_free(struct job_spec *spec)

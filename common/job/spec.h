@@ -20,6 +20,7 @@
  *     privacy:
  *       scope: strict                     of the sites' policies (default: each site's default)
  *     final_evaluation: true              ask the sites to evaluate the last model
+ *     results: [server]                   who keeps the last model; []: nobody but the sites
  * name, rounds and trainer.command must be given. A specification is constant once made. */
 #ifndef ANB_JOB_SPEC_H
 #define ANB_JOB_SPEC_H
@@ -53,12 +54,16 @@ struct job_spec {
     size_t n_environment;
     const char *privacy_scope; /* NULL: each site's default */
     bool final_evaluation;
+    const char **results; /* of "server" */
+    size_t n_results;
 };
 
 /* Read a job file (YAML, or JSON which is read as YAML). `name` stands in errors: "job.yaml:7: rounds must
  * be 1..100000, got 0"; an unknown key is an error with the nearest known one. Free with job_spec_free. */
 enum anb_status job_spec_parse(struct slice text, const char *name, struct job_spec **spec, struct anb_error *err);
 void job_spec_free(struct job_spec *spec);
+/* Servers keep the last model, so they can read every model of the job. */
+bool job_spec_stores_result(const struct job_spec *spec);
 /* All keys, defaults filled in, as JSON that job_spec_parse reads again. */
 enum anb_status job_spec_write_json(const struct job_spec *spec, struct buf *out, struct anb_error *err);
 /* The page in docs/: one row for each key, from the table that parses it. */

@@ -2,6 +2,7 @@
 #include "job/spec_private.h"
 
 static const char *const rules[] = {"fedavg", NULL};
+static const char *const keepers[] = {"server", NULL};
 static const char *const launches[] = {"job", "task", NULL};
 
 #define AT(field) .offset = offsetof(struct job_spec, field)
@@ -15,6 +16,8 @@ const struct spec_key spec_keys[] = {
      .sentence = "the initial global model, a safetensors file in the job folder"},
     {"", "final_evaluation", KEY_BOOL, AT(final_evaluation), .fallback = true, .absent = "true",
      .sentence = "ask the sites to evaluate the last model"},
+    {"", "results", KEY_CHOICES, COUNTED(results), .words = keepers, .most = 1, .absent = "[server]",
+     .sentence = "who keeps the last model: without `server`, no server can read any model of the job"},
     {"sites", "minimum", KEY_INT32, AT(sites_minimum), .least = 1, .most = JOB_MAX_SITES,
      .absent = "the number of names, else 1", .sentence = "fewest sites to start with"},
     {"sites", "names", KEY_SITES, COUNTED(site_names), .most = JOB_MAX_SITES, .absent = "every site that accepts",

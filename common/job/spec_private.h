@@ -14,6 +14,7 @@ enum key_kind {
     KEY_INT64,     /* int64_t in least..most */
     KEY_BOOL,      /* bool */
     KEY_SITES,     /* const char ** of node names, n behind it */
+    KEY_CHOICES,   /* const char ** of some of `words`, each once, n behind it; by default all */
     KEY_COMMAND,   /* const char ** of texts, n behind it, not empty */
     KEY_VARIABLES, /* struct job_variable *, n behind it */
 };

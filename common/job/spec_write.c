@@ -35,6 +35,7 @@ static const struct doc *write_key(struct doc *map, const struct spec_key *key, 
     case KEY_INT64: return doc_set_int(map, key->name, *(const int64_t *)place);
     case KEY_BOOL: return doc_set_bool(map, key->name, *(const bool *)place);
     case KEY_SITES:
+    case KEY_CHOICES:
     case KEY_COMMAND: return write_texts(map, key, spec);
     case KEY_VARIABLES: return write_variables(map, key, spec);
     }

@@ -192,8 +192,19 @@ void node_set_activity(struct node *node, const char *activity, const char *job,
     pthread_mutex_unlock(&node->lock);
 }
 
+static size_t list_refusals(struct node *node, struct refused refused[STREAM_N_REFUSALS])
+{
+    size_t n = 0;
+    for (int i = 0; i < STREAM_N_REFUSALS; i++) {
+        long long count = atomic_load(&node->stream_refusals.counts[i]);
+        if (count > 0) refused[n++] = (struct refused){stream_refusal_word((enum stream_refusal)i), count};
+    }
+    return n;
+}
+
 void node_send_pulse(struct node *node)
 {
+    struct refused refused[STREAM_N_REFUSALS];
     char word[sizeof node->activity_word], job[sizeof node->activity_job];
     pthread_mutex_lock(&node->lock);
     memcpy(word, node->activity_word, sizeof word);
@@ -203,6 +214,8 @@ void node_send_pulse(struct node *node)
     record.is.pulse.role = node->role;
     record.is.pulse.activity = word;
     record.is.pulse.job = job;
+    record.is.pulse.refused = refused;
+    record.is.pulse.n_refused = list_refusals(node, refused);
     send_aside(node, node->pulse, 0, NULL, &record, 0, NULL);
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/condition.h"
 #include "base/log.h"
+#include "node/envelope.h"
 #include "node/node_private.h"
 #include "node/voice.h"
 #include "stream/chunks.h"
@@ -204,6 +205,7 @@ enum anb_status node_poll(struct node *node, int64_t timeout_ms, struct anb_erro
         node_send_pulse(node);
         node->next_pulse_ms = bus_now_ms(node->bus) + NODE_PULSE_MS;
     }
+    if (!node->is_replaced) envelope_answer(node);
     if (node->is_replaced)
         return anb_fail(err, ANB_CLOSED, "another process runs as node %s of project %s: stop one of them", node->name,
                         node->project);
@@ -310,7 +312,8 @@ enum anb_status node_open(const struct node_config *config, struct bus *bus, str
     node->version = strdup(config->version);
     node->federation = federation_new(config->project, config->partitions, config->keep_history);
     strcpy(node->activity_word, "idle");
-    if (!node->project || !node->name || !node->version || !node->federation)
+    if (!node->project || !node->name || !node->version || !node->federation ||
+        !federation_keep_wraps_of(node->federation, config->name))
         status = anb_fail(err, ANB_NO_MEMORY, "no memory for node %s", config->name);
     else {
         name_topics(node);
@@ -424,6 +427,11 @@ int64_t node_n_foreign(struct node *node)
     int64_t n = node->n_foreign;
     pthread_mutex_unlock(&node->lock);
     return n;
+}
+
+struct stream_refusals *node_stream_refusals(struct node *node)
+{
+    return &node->stream_refusals;
 }
 
 int64_t node_control_offset(const struct node *node)

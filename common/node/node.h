@@ -9,6 +9,7 @@
 #include "bus/bus.h"
 #include "job/federation.h"
 #include "node/trust.h"
+#include "stream/refusals.h"
 
 #include <stdatomic.h>
 
@@ -79,6 +80,9 @@ int64_t node_wait(struct node *node, int64_t offset, int64_t timeout_ms);
 enum anb_status node_create_outbox(struct node *node, const char *name, struct anb_error *err);
 /* How many records of the control log could not be decoded at all. Any thread. */
 int64_t node_n_foreign(struct node *node);
+
+/* What was not accepted in streams; counted by whoever reads them. */
+struct stream_refusals *node_stream_refusals(struct node *node);
 
 /* What the next pulse says. */
 void node_set_activity(struct node *node, const char *activity, const char *job, int32_t round, int64_t bytes_done,

@@ -57,6 +57,7 @@ struct node {
     int64_t last_seen;           /* sequence that came back */
     int64_t n_dropped;           /* telemetry */
 
+    struct stream_refusals stream_refusals;
     atomic_llong outbox_ends[STREAM_MAX_PARTITIONS]; /* no later chunk will lie before these */
 };
 

@@ -1,5 +1,7 @@
 /* Receiving: the streams of one object become a file. */
+#include "base/clock.h"
 #include "base/file.h"
+#include "node/envelope.h"
 #include "node/node_private.h"
 #include "node/transfer.h"
 #include "stream/chunks.h"
@@ -8,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP_MS = 50 };
+enum { STEP_MS = 50, KEY_TIMEOUT_MS = 60000 };
 
 struct transfer_inbox {
     struct node *node;
@@ -20,7 +22,7 @@ enum anb_status transfer_inbox_new(struct node *node, struct transfer_inbox **ou
     struct transfer_inbox *inbox = calloc(1, sizeof *inbox);
     if (!inbox) return anb_fail(err, ANB_NO_MEMORY, "no memory for an inbox");
     inbox->node = node;
-    enum anb_status status = stream_inbox_new(node->bus, BUS_BULK, &inbox->inbox, err);
+    enum anb_status status = stream_inbox_new(node->bus, BUS_BULK, &node->stream_refusals, &inbox->inbox, err);
     if (status == ANB_OK)
         *out = inbox;
     else
@@ -63,6 +65,35 @@ static enum anb_status look(struct receiving *receiving, struct anb_error *err)
     return result;
 }
 
+/* The stream's cipher; waits while its sender is asked for the key. */
+static enum anb_status await_key(struct receiving *receiving, const struct id *id, struct stream_cipher **cipher,
+                                 struct anb_error *err)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + KEY_TIMEOUT_MS, seen = 0;
+    for (;;) {
+        struct stream_state stream;
+        enum anb_status status = transfer_check_cancel(receiving->control, err);
+        if (status == ANB_OK) status = node_find_stream(receiving->node, id, &stream, err);
+        if (status == ANB_OK) status = envelope_open(receiving->node, &stream, cipher, err);
+        if (status != ANB_AGAIN) return status;
+        if (stream.phase == STREAM_ABANDONED)
+            return anb_fail(err, ANB_ABANDONED, "%s gave its stream up", stream.sender);
+        if (clock_monotonic_ms() > deadline_ms)
+            return anb_fail(err, ANB_TIMEOUT, "%s was asked for the key of its stream and does not answer",
+                            stream.sender);
+        seen = node_wait(receiving->node, seen, STEP_MS);
+    }
+}
+
+static enum anb_status await_keys(struct receiving *receiving, struct stream_source *sources, struct anb_error *err)
+{
+    enum anb_status status = ANB_OK;
+    for (size_t s = 0; status == ANB_OK && s < receiving->n_streams; s++)
+        status = await_key(receiving, &receiving->streams[s], &sources[s].cipher, err);
+    for (size_t s = 0; status != ANB_OK && s < receiving->n_streams; s++) stream_cipher_free(sources[s].cipher);
+    return status;
+}
+
 static enum anb_status describe(struct receiving *receiving, struct stream_source *sources, struct anb_error *err)
 {
     for (size_t s = 0; s < receiving->n_streams; s++) {
@@ -100,6 +131,7 @@ static enum anb_status open_reader(struct receiving *receiving, struct transfer_
     if (!sources) return anb_fail(err, ANB_NO_MEMORY, "no memory for a stream");
     enum anb_status status = describe(receiving, sources, err);
     if (status == ANB_OK) status = check_promises(&receiving->first, err);
+    if (status == ANB_OK) status = await_keys(receiving, sources, err);
     if (status == ANB_OK)
         status =
             stream_reader_open(inbox->inbox, sources, receiving->n_streams, node_all_partitions(receiving->node),

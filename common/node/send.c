@@ -1,4 +1,5 @@
 /* Sending: a file becomes a stream. */
+#include "node/envelope.h"
 #include "node/node_private.h"
 #include "node/transfer.h"
 #include "stream/chunks.h"
@@ -18,6 +19,10 @@ struct sending {
     int64_t data_offset;
     struct transfer_control *control;
     struct id stream;
+    struct record opening;
+    int32_t partitions[STREAM_MAX_PARTITIONS];
+    int64_t offsets[STREAM_MAX_PARTITIONS];
+    struct sealed_key key;
     struct stream_writer *writer;
 };
 
@@ -31,18 +36,17 @@ enum anb_status transfer_check_cancel(struct transfer_control *control, struct a
     return anb_fail(err, ANB_ABANDONED, "the transfer was cancelled");
 }
 
-static enum anb_status append_opened(struct sending *sending, struct anb_error *err)
+/* All but its key. */
+static void describe(struct sending *sending)
 {
     struct node *node = sending->node;
     const struct transfer_offer *offer = sending->offer;
-    int32_t partitions[STREAM_MAX_PARTITIONS];
-    int64_t offsets[STREAM_MAX_PARTITIONS];
+    struct stream_opened *opened = &sending->opening.is.stream_opened;
     for (int32_t p = 0; p < node->partitions; p++) {
-        partitions[p] = p;
-        offsets[p] = atomic_load(&node->outbox_ends[p]);
+        sending->partitions[p] = p;
+        sending->offsets[p] = atomic_load(&node->outbox_ends[p]);
     }
-    struct record record = {.kind = RECORD_STREAM_OPENED};
-    struct stream_opened *opened = &record.is.stream_opened;
+    sending->opening.kind = RECORD_STREAM_OPENED;
     *opened = (struct stream_opened){.stream = sending->stream,
                                      .job = offer->job,
                                      .round = offer->round,
@@ -51,9 +55,9 @@ static enum anb_status append_opened(struct sending *sending, struct anb_error *
                                      .params_type = offer->params_type,
                                      .encoding = offer->filter ? (enum stream_encoding)offer->filter->encoding : 0,
                                      .chunk_bytes = node->chunk_bytes,
-                                     .partitions = partitions,
+                                     .partitions = sending->partitions,
                                      .n_partitions = (size_t)node->partitions,
-                                     .start_offsets = offsets,
+                                     .start_offsets = sending->offsets,
                                      .n_start_offsets = (size_t)node->partitions,
                                      .base = (struct id *)offer->base,
                                      .n_base = offer->n_base,
@@ -65,7 +69,6 @@ static enum anb_status append_opened(struct sending *sending, struct anb_error *
         opened->chunk_count = chunks_count(sending->layout, node->chunk_bytes);
     }
     atomic_store(&sending->control->bytes_total, opened->layout_bytes + opened->data_bytes);
-    return node_append(node, &record, false, err);
 }
 
 static enum anb_status read_file(struct sending *sending, const struct chunk_place *place, unsigned char *buffer,
@@ -187,6 +190,7 @@ static enum anb_status open_writer(struct sending *sending, struct anb_error *er
                                           .topic = sending->node->outbox,
                                           .n_partitions = sending->node->partitions,
                                           .stream = sending->stream,
+                                          .cipher = sending->key.cipher,
                                           .buffer_bytes = largest + (sending->offer->filter ? ENCODING_ROOM : 0),
                                           .outbox_ends = sending->node->outbox_ends};
     return stream_writer_open(&config, &sending->writer, err);
@@ -207,13 +211,16 @@ enum anb_status transfer_send(struct node *node, const struct transfer_offer *of
                               struct anb_error *err)
 {
     struct sending sending = {node, offer, layout, fd, data_offset, control, .writer = NULL};
+    struct stream_opened *opened = &sending.opening.is.stream_opened;
     struct mark marks[STREAM_MAX_PARTITIONS];
     struct anb_error own;
     if (!err) err = &own;
     enum anb_status status = await_outbox(&sending, err);
     if (status == ANB_OK) status = bus_random_id(node->bus, &sending.stream, err);
+    if (status == ANB_OK) describe(&sending);
+    if (status == ANB_OK) status = envelope_seal(node, opened, offer->spec, &sending.key, err);
     if (status == ANB_OK) status = open_writer(&sending, err);
-    if (status == ANB_OK) status = append_opened(&sending, err);
+    if (status == ANB_OK) status = node_append(node, &sending.opening, false, err);
     if (status != ANB_OK) goto out;
     *stream = sending.stream;
     status = send_chunks(&sending, err);
@@ -222,5 +229,6 @@ enum anb_status transfer_send(struct node *node, const struct transfer_offer *of
     if (status != ANB_OK) append_abandoned(&sending, err);
 out:
     stream_writer_close(sending.writer);
+    sealed_key_fini(&sending.key);
     return status;
 }

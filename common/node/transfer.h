@@ -28,6 +28,7 @@ struct transfer_filter {
 
 struct transfer_offer {
     const char *job;
+    const struct job_spec *spec; /* of a job that the control log does not have yet; else NULL */
     int32_t round, attempt;
     enum purpose purpose;
     enum params_type params_type;
@@ -41,9 +42,10 @@ struct transfer_offer {
     const struct transfer_filter *filter; /* NULL: the file as it is */
 };
 
-/* Open a stream, send layout and data, close it. `fd` is read by pread from `data_offset` on; NULL layout: an object of
- * no tensors and no bytes. *stream is set as soon as the stream is opened, and an opened stream that fails is abandoned
- * in the log. OK: its StreamClosed has been handed to the broker and acknowledged. */
+/* Open a stream, send layout and data encrypted for all who may open it (job/receivers.h), close it. `fd` is read by
+ * pread from `data_offset` on; NULL layout: an object of no tensors and no bytes. *stream is set as soon as the stream
+ * is opened, and an opened stream that fails is abandoned in the log. OK: its StreamClosed has been handed to the
+ * broker and acknowledged. */
 enum anb_status transfer_send(struct node *node, const struct transfer_offer *offer, const struct layout *layout,
                               int fd, int64_t data_offset, struct transfer_control *control, struct id *stream,
                               struct anb_error *err);
@@ -63,8 +65,8 @@ struct transfer_target {
 
 /* Receive the object that `streams` together are (one for each share), while they are still being written, and return
  * when all are closed and their digests hold. The streams must be known to the node's state. ABANDONED: a stream was
- * given up or `control` said cancel; CORRUPT: chunks missing, altered or foreign; NOT_FOUND: trimmed away. Another
- * thread must poll the node. */
+ * given up or `control` said cancel; CORRUPT: chunks missing, altered or foreign; NOT_FOUND: trimmed away; TIMEOUT: a
+ * sender that did not seal its key for this node was asked and does not answer. Another thread must poll the node. */
 enum anb_status transfer_receive(struct transfer_inbox *inbox, const struct id *streams, size_t n_streams,
                                  struct transfer_target *target, struct transfer_control *control,
                                  struct anb_error *err);

@@ -19,19 +19,26 @@ struct entry {
 struct stream_inbox {
     struct bus *bus;
     enum bus_profile large;
+    struct stream_refusals *refusals;
     struct bus_reader *readers[BUS_PROFILES]; /* opened when first needed */
     struct entry *entries;
 };
 
-enum anb_status stream_inbox_new(struct bus *bus, enum bus_profile large, struct stream_inbox **out,
-                                 struct anb_error *err)
+enum anb_status stream_inbox_new(struct bus *bus, enum bus_profile large, struct stream_refusals *refusals,
+                                 struct stream_inbox **out, struct anb_error *err)
 {
     struct stream_inbox *inbox = calloc(1, sizeof *inbox);
     if (!inbox) return anb_fail(err, ANB_NO_MEMORY, "no memory for an inbox");
     inbox->bus = bus;
     inbox->large = large;
+    inbox->refusals = refusals;
     *out = inbox;
     return ANB_OK;
+}
+
+struct stream_refusals *inbox_refusals(struct stream_inbox *inbox)
+{
+    return inbox->refusals;
 }
 
 void stream_inbox_free(struct stream_inbox *inbox)

@@ -1,26 +1,30 @@
 /* The receiving side of a stream: the chunks of one object, each from the outbox that holds its partition.
  *
  * An object's chunks may come from several streams, one for each share of a sharded aggregator; each partition belongs
- * to exactly one of them. Chunks of other streams in between are skipped, repeated ones are dropped, a missing or
- * altered one is CORRUPT. A reader belongs to one thread, as does the inbox it reads through. */
+ * to exactly one of them. Chunks are decrypted in the message's own memory. Those of other streams in between are
+ * skipped, repeated ones are dropped; one that is missing, altered, out of its place or not encrypted is CORRUPT. A
+ * reader belongs to one thread, as does the inbox it reads through. */
 #ifndef ANB_STREAM_READER_H
 #define ANB_STREAM_READER_H
 
 #include "bus/bus.h"
+#include "stream/refusals.h"
 #include "stream/writer.h"
 
 struct stream_inbox; /* open readers of the bus, kept from stream to stream */
 
-/* `large` is how objects of more than SMALL_OBJECT_BYTES are read: BUS_BULK, or BUS_MANY by who reads many in step. */
+/* `large` is how objects of more than SMALL_OBJECT_BYTES are read: BUS_BULK, or BUS_MANY by who reads many in step.
+ * `refusals` outlives the inbox: its readers count there what they did not accept. */
 enum { SMALL_OBJECT_BYTES = 1 << 20 };
-enum anb_status stream_inbox_new(struct bus *bus, enum bus_profile large, struct stream_inbox **inbox,
-                                 struct anb_error *err);
+enum anb_status stream_inbox_new(struct bus *bus, enum bus_profile large, struct stream_refusals *refusals,
+                                 struct stream_inbox **inbox, struct anb_error *err);
 void stream_inbox_free(struct stream_inbox *inbox); /* after its readers are closed */
 
 struct stream_source {
     struct id stream;
-    char topic[160];     /* the sender's outbox */
-    uint64_t partitions; /* bit p: partition p comes from here */
+    char topic[160];              /* the sender's outbox */
+    uint64_t partitions;          /* bit p: partition p comes from here */
+    struct stream_cipher *cipher; /* to open with: the reader's from stream_reader_open on, also when that fails */
     int64_t start_offsets[STREAM_MAX_PARTITIONS];
 };
 

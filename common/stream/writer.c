@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/condition.h"
-#include "crypto/digest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +10,13 @@ struct buffer {
     struct stream_writer *writer;
     struct buffer *next_free;
     int32_t partition;
-    unsigned char *memory; /* room for the header, then the payload */
+    bool is_sealed;           /* the bus was full: it must not be encrypted twice */
+    struct chunk_proof proof; /* once sealed */
+    unsigned char *memory;    /* room for the header, then the payload */
 };
 
 struct lane { /* one partition of the outbox */
-    struct digest_context *digest;
+    struct stream_closing *closing;
     int64_t count;
     int64_t first_offset, last_offset;
 };
@@ -44,10 +45,11 @@ enum anb_status stream_writer_open(const struct stream_writer_config *config, st
     condition_init(&writer->changed);
     for (int p = 0; p < config->n_partitions; p++) {
         struct lane *lane = &writer->lanes[p];
-        *lane = (struct lane){.digest = digest_new(), .first_offset = -1, .last_offset = -1};
-        if (lane->digest) continue;
+        *lane = (struct lane){.first_offset = -1, .last_offset = -1};
+        enum anb_status status = stream_closing_new(config->cipher, &lane->closing, err);
+        if (status == ANB_OK) continue;
         stream_writer_close(writer);
-        return anb_fail(err, ANB_NO_MEMORY, "no memory for a stream");
+        return status;
     }
     *out = writer;
     return ANB_OK;
@@ -126,6 +128,7 @@ static void delivered(void *context, enum anb_status status, int64_t offset)
         note_delivery(writer, buffer->partition, offset);
     else
         writer->failure = status;
+    buffer->is_sealed = false;
     buffer->next_free = writer->free;
     writer->free = buffer;
     writer->n_in_flight--;
@@ -140,14 +143,26 @@ static void count_in_flight(struct stream_writer *writer, int by)
     pthread_mutex_unlock(&writer->lock);
 }
 
-enum anb_status stream_writer_send(struct stream_writer *writer, int64_t index, size_t size, struct anb_error *err)
+static enum anb_status seal(struct stream_writer *writer, struct buffer *buffer, int64_t index, size_t size,
+                            struct anb_error *err)
 {
-    struct buffer *buffer = writer->current;
+    if (buffer->is_sealed) return ANB_OK;
+    enum anb_status status = stream_cipher_seal(writer->config.cipher, index, buffer->memory + CHUNK_HEADER_MAX_BYTES,
+                                                size, &buffer->proof, err);
+    buffer->is_sealed = status == ANB_OK;
+    return status;
+}
+
+static enum anb_status append(struct stream_writer *writer, struct buffer *buffer, int64_t index, size_t size,
+                              struct anb_error *err)
+{
     unsigned char *payload = buffer->memory + CHUNK_HEADER_MAX_BYTES;
-    struct chunk chunk = {.stream = writer->config.stream, .index = (int32_t)index, .plain_bytes = (int32_t)size};
-    chunk_tag(slice_of(payload, size), index, &chunk.tag);
+    const struct chunk chunk = {.stream = writer->config.stream,
+                                .index = (int32_t)index,
+                                .codec = STREAM_CODEC_SEALED,
+                                .plain_bytes = (int32_t)size,
+                                .tag = buffer->proof.tag};
     size_t header = chunk_header_write(&chunk, size, payload);
-    buffer->partition = (int32_t)(index % writer->config.n_partitions);
     struct bus_append append = {.topic = writer->config.topic,
                                 .partition = buffer->partition,
                                 .value = slice_of(payload - header, header + size),
@@ -155,13 +170,22 @@ enum anb_status stream_writer_send(struct stream_writer *writer, int64_t index, 
                                 .context = buffer};
     count_in_flight(writer, 1);
     enum anb_status status = bus_append(writer->config.bus, &append, err);
-    if (status != ANB_OK) {
-        count_in_flight(writer, -1);
-        return status;
-    }
+    if (status != ANB_OK) count_in_flight(writer, -1);
+    return status;
+}
+
+enum anb_status stream_writer_send(struct stream_writer *writer, int64_t index, size_t size, struct anb_error *err)
+{
+    struct buffer *buffer = writer->current;
+    buffer->partition = (int32_t)(index % writer->config.n_partitions);
+    enum anb_status status = seal(writer, buffer, index, size, err);
+    if (status != ANB_OK) return status;
+    struct chunk_proof proof = buffer->proof; /* a buffer that was handed over is the bus's */
+    status = append(writer, buffer, index, size, err);
+    if (status != ANB_OK) return status;
     writer->current = NULL;
     struct lane *lane = &writer->lanes[index % writer->config.n_partitions];
-    digest_update(lane->digest, slice_of(chunk.tag.bytes, sizeof chunk.tag.bytes));
+    stream_closing_add(lane->closing, &proof);
     lane->count++;
     return ANB_OK;
 }
@@ -186,8 +210,9 @@ enum anb_status stream_writer_finish(struct stream_writer *writer, int64_t timeo
     for (int32_t p = 0; p < writer->config.n_partitions && status == ANB_OK; p++) {
         if (!(partitions >> p & 1)) continue;
         const struct lane *lane = &writer->lanes[p];
-        *marks = (struct mark){p, lane->first_offset, lane->last_offset, lane->count, {{0}}};
-        status = digest_finish(lane->digest, &marks++->digest, err);
+        *marks = (struct mark){p, lane->first_offset, lane->last_offset, lane->count, {{0}}, {{0}}};
+        status = stream_closing_finish(lane->closing, &marks->digest, &marks->content, err);
+        marks++;
     }
     return status;
 }
@@ -197,7 +222,7 @@ void stream_writer_close(struct stream_writer *writer)
     if (!writer) return;
     while (!wait_until_idle(writer, 1000)) {}
     for (int i = 0; i < writer->n_made; i++) free(writer->buffers[i].memory);
-    for (int p = 0; p < writer->config.n_partitions; p++) digest_free(writer->lanes[p].digest);
+    for (int p = 0; p < writer->config.n_partitions; p++) stream_closing_free(writer->lanes[p].closing);
     pthread_cond_destroy(&writer->changed);
     pthread_mutex_destroy(&writer->lock);
     free(writer);

@@ -40,6 +40,10 @@ enum anb_status said_decode(struct slice bytes, struct arena *arena, struct reco
 /* What it says is empty, and `unheard` tells so: how wire_decode leaves a record. */
 void said_forget(struct record *record);
 
+/* What a StreamOpened promises, as one digest: SHA-256 of the record as wire_encode writes it, without who gets the key
+ * (receivers, key_commitment), what is said in confidence and when it was said (the head but project and node). */
+enum anb_status stream_core(const struct stream_opened *opened, struct digest *core, struct anb_error *err);
+
 /* Chunk records by hand, since their payload must not be copied: the header ends where the payload begins. */
 enum { CHUNK_HEADER_MAX_BYTES = 64 };
 

@@ -1,21 +1,26 @@
 #include "folding.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "fold/fold.h"
+#include "node/envelope.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTBOX_TIMEOUT_MS = 2000 };
+enum { OUTBOX_TIMEOUT_MS = 2000, KEY_TIMEOUT_MS = 20000 };
 
-enum stage { STAGE_LAYOUT, STAGE_OPEN, STAGE_FOLD, STAGE_FLUSH, STAGE_INPUTS, STAGE_CLOSE };
+enum stage { STAGE_LAYOUT, STAGE_KEYS, STAGE_OPEN, STAGE_FOLD, STAGE_FLUSH, STAGE_INPUTS, STAGE_CLOSE };
 
 struct folding {
     struct folding_bench *bench;
     struct node *node;
     const struct duty *duty;
     enum stage stage;
-    struct stream_state first; /* of the first input: what all must agree on */
+    struct stream_state first;   /* of the first input: what all must agree on */
+    struct stream_cipher **keys; /* of the inputs, then of the base; each until its reader has it */
+    size_t n_keys;
+    int64_t key_deadline_ms; /* 0: no key is being waited for */
     struct fold_input *inputs;
     struct stream_reader *base;
     struct stream_reader *layout_reader;
@@ -23,6 +28,9 @@ struct folding {
     int64_t n_layout_chunks_read;
     struct id stream;
     bool is_opened;
+    int32_t partitions[STREAM_MAX_PARTITIONS];
+    int64_t offsets[STREAM_MAX_PARTITIONS];
+    struct sealed_key sealed;
     struct stream_writer *writer;
     struct fold *fold;
     int64_t seen; /* control offset */
@@ -38,7 +46,8 @@ enum anb_status folding_new(struct folding_bench *bench, const struct duty *duty
     folding->duty = duty;
     buf_init(&folding->layout_text, LAYOUT_MAX_BYTES);
     folding->inputs = calloc(duty->n_inputs, sizeof *folding->inputs);
-    enum anb_status status = folding->inputs
+    folding->keys = calloc(duty->n_inputs + duty->n_base, sizeof *folding->keys);
+    enum anb_status status = folding->inputs && folding->keys
                                  ? node_find_stream(folding->node, &duty->inputs[0].stream, &folding->first, err)
                                  : anb_fail(err, ANB_NO_MEMORY, "no memory for a share");
     if (status == ANB_OK)
@@ -52,13 +61,16 @@ void folding_free(struct folding *folding)
 {
     if (!folding) return;
     stream_writer_close(folding->writer);
+    sealed_key_fini(&folding->sealed);
     fold_free(folding->fold);
+    for (size_t k = 0; folding->keys && k < folding->n_keys; k++) stream_cipher_free(folding->keys[k]);
     for (size_t k = 0; folding->inputs && k < folding->duty->n_inputs; k++)
         stream_reader_close(folding->inputs[k].reader);
     stream_reader_close(folding->base);
     stream_reader_close(folding->layout_reader);
     buf_fini(&folding->layout_text);
     free(folding->inputs);
+    free(folding->keys);
     free(folding);
 }
 
@@ -99,10 +111,49 @@ static void abandon(struct folding *folding, enum anb_status status, const struc
 
 /* -- opening */
 
-static void source_of(const struct folding *folding, const struct stream_state *stream, struct stream_source *source)
+/* The cipher of a stream that is read. AGAIN: its sender was asked for the key; NOT_FOUND: it does not answer. */
+static enum anb_status find_key(struct folding *folding, const struct id *id, int64_t timeout_ms,
+                                struct stream_cipher **cipher, struct anb_error *err)
+{
+    struct stream_state stream;
+    enum anb_status status = node_find_stream(folding->node, id, &stream, err);
+    if (status == ANB_OK) status = envelope_open(folding->node, &stream, cipher, err);
+    if (status != ANB_AGAIN) {
+        folding->key_deadline_ms = 0;
+        return status;
+    }
+    int64_t now_ms = clock_monotonic_ms();
+    if (!folding->key_deadline_ms) folding->key_deadline_ms = now_ms + KEY_TIMEOUT_MS;
+    if (now_ms > folding->key_deadline_ms)
+        return anb_fail(err, ANB_NOT_FOUND, "%s was asked for the key of its stream and does not answer",
+                        stream.sender);
+    folding->seen = node_wait(folding->node, folding->seen, timeout_ms);
+    return ANB_AGAIN;
+}
+
+static enum anb_status find_keys(struct folding *folding, int64_t timeout_ms, struct anb_error *err)
+{
+    const struct duty *duty = folding->duty;
+    size_t n = duty->n_inputs + (duty->needs_base ? duty->n_base : 0);
+    while (folding->n_keys < n) {
+        size_t k = folding->n_keys;
+        const struct id *id = k < duty->n_inputs ? &duty->inputs[k].stream : &duty->base[k - duty->n_inputs];
+        enum anb_status status = find_key(folding, id, timeout_ms, &folding->keys[k], err);
+        if (status == ANB_CORRUPT && k < duty->n_inputs) refuse_input(folding, k, err);
+        if (status != ANB_OK) return status;
+        folding->n_keys++;
+    }
+    return ANB_OK;
+}
+
+/* Where a stream is read from. Its key goes over to the source. */
+static void source_of(const struct folding *folding, const struct stream_state *stream, struct stream_cipher **key,
+                      struct stream_source *source)
 {
     source->stream = stream->id;
     source->partitions = stream->partitions;
+    source->cipher = *key;
+    *key = NULL;
     memcpy(source->start_offsets, stream->start_offsets, sizeof source->start_offsets);
     node_outbox_of(folding->node, stream->sender, source->topic);
 }
@@ -126,7 +177,7 @@ static enum anb_status open_input(struct folding *folding, size_t k, struct anb_
     if (stream.chunk_bytes != folding->first.chunk_bytes || stream.chunk_count != folding->first.chunk_count)
         return anb_fail(err, ANB_CORRUPT, "%s sends its update in another way than %s", input->site,
                         folding->duty->inputs[0].site);
-    source_of(folding, &stream, &source);
+    source_of(folding, &stream, &folding->keys[k], &source);
     folding->inputs[k].site = input->site;
     folding->inputs[k].weight = input->weight;
     folding->inputs[k].encoding = (enum encoding)stream.encoding;
@@ -155,8 +206,9 @@ static enum anb_status open_base(struct folding *folding, struct anb_error *err)
     for (size_t s = 0; status == ANB_OK && s < folding->duty->n_base; s++) {
         struct stream_state stream;
         status = node_find_stream(folding->node, &folding->duty->base[s], &stream, err);
-        if (status == ANB_OK) source_of(folding, &stream, &sources[s]);
+        if (status == ANB_OK) source_of(folding, &stream, &folding->keys[folding->duty->n_inputs + s], &sources[s]);
     }
+    for (size_t s = 0; status != ANB_OK && s < folding->duty->n_base; s++) stream_cipher_free(sources[s].cipher);
     if (status == ANB_OK)
         status = stream_reader_open(folding->bench->inbox, sources, folding->duty->n_base, folding->duty->partitions,
                                     node_partitions(folding->node), object_bytes(folding), &folding->base, err);
@@ -164,33 +216,32 @@ static enum anb_status open_base(struct folding *folding, struct anb_error *err)
     return status;
 }
 
-static enum anb_status append_opened(struct folding *folding, struct anb_error *err)
+/* The record that opens the share's stream, and its key. */
+static enum anb_status describe(struct folding *folding, struct record *record, struct anb_error *err)
 {
-    int32_t partitions[STREAM_MAX_PARTITIONS];
-    int64_t offsets[STREAM_MAX_PARTITIONS];
     size_t n_partitions = 0, n_all = (size_t)node_partitions(folding->node);
     for (size_t p = 0; p < n_all; p++) {
-        offsets[p] = atomic_load(&node_outbox_ends(folding->node)[p]);
-        if (folding->duty->partitions >> p & 1) partitions[n_partitions++] = (int32_t)p;
+        folding->offsets[p] = atomic_load(&node_outbox_ends(folding->node)[p]);
+        if (folding->duty->partitions >> p & 1) folding->partitions[n_partitions++] = (int32_t)p;
     }
-    struct record record = {.kind = RECORD_STREAM_OPENED,
-                            .is.stream_opened = {.stream = folding->stream,
-                                                 .job = folding->duty->job,
-                                                 .round = folding->duty->round,
-                                                 .attempt = folding->duty->attempt,
-                                                 .purpose = PURPOSE_MODEL,
-                                                 .layout_digest = folding->first.layout_digest,
-                                                 .layout_bytes = folding->first.layout_bytes,
-                                                 .data_bytes = folding->first.data_bytes,
-                                                 .chunk_bytes = folding->first.chunk_bytes,
-                                                 .chunk_count = folding->first.chunk_count,
-                                                 .partitions = partitions,
-                                                 .n_partitions = n_partitions,
-                                                 .start_offsets = offsets,
-                                                 .n_start_offsets = n_all,
-                                                 .base = folding->duty->base,
-                                                 .n_base = folding->duty->n_base}};
-    return node_append(folding->node, &record, false, err);
+    *record = (struct record){.kind = RECORD_STREAM_OPENED,
+                              .is.stream_opened = {.stream = folding->stream,
+                                                   .job = folding->duty->job,
+                                                   .round = folding->duty->round,
+                                                   .attempt = folding->duty->attempt,
+                                                   .purpose = PURPOSE_MODEL,
+                                                   .layout_digest = folding->first.layout_digest,
+                                                   .layout_bytes = folding->first.layout_bytes,
+                                                   .data_bytes = folding->first.data_bytes,
+                                                   .chunk_bytes = folding->first.chunk_bytes,
+                                                   .chunk_count = folding->first.chunk_count,
+                                                   .partitions = folding->partitions,
+                                                   .n_partitions = n_partitions,
+                                                   .start_offsets = folding->offsets,
+                                                   .n_start_offsets = n_all,
+                                                   .base = folding->duty->base,
+                                                   .n_base = folding->duty->n_base}};
+    return envelope_seal(folding->node, &record->is.stream_opened, NULL, &folding->sealed, err);
 }
 
 static enum anb_status open_writer(struct folding *folding, struct anb_error *err)
@@ -202,6 +253,7 @@ static enum anb_status open_writer(struct folding *folding, struct anb_error *er
                                           .topic = node_outbox(folding->node),
                                           .n_partitions = node_partitions(folding->node),
                                           .stream = folding->stream,
+                                          .cipher = folding->sealed.cipher,
                                           .buffer_bytes = (size_t)largest,
                                           .outbox_ends = node_outbox_ends(folding->node)};
     return stream_writer_open(&config, &folding->writer, err);
@@ -224,26 +276,31 @@ static enum anb_status open_fold(struct folding *folding, struct anb_error *err)
 
 static enum anb_status open_all(struct folding *folding, struct anb_error *err)
 {
+    struct record opening;
     enum anb_status status = node_open_outbox(folding->node, OUTBOX_TIMEOUT_MS, err);
     if (status == ANB_OK) status = open_inputs(folding, err);
     if (status == ANB_OK) status = open_base(folding, err);
     if (status == ANB_OK) status = bus_random_id(node_bus(folding->node), &folding->stream, err);
+    if (status == ANB_OK) status = describe(folding, &opening, err);
     if (status == ANB_OK) status = open_writer(folding, err);
     if (status == ANB_OK) status = open_fold(folding, err);
-    if (status == ANB_OK) status = append_opened(folding, err);
+    if (status == ANB_OK) status = node_append(folding->node, &opening, false, err);
     folding->is_opened = status == ANB_OK;
     return status;
 }
 
 /* -- the layout: the same for all rounds of most jobs */
 
-static enum anb_status open_layout_reader(struct folding *folding, struct anb_error *err)
+static enum anb_status open_layout_reader(struct folding *folding, int64_t timeout_ms, struct anb_error *err)
 {
     struct stream_source source;
+    struct stream_cipher *key = NULL;
+    enum anb_status status = find_key(folding, &folding->first.id, timeout_ms, &key, err);
+    if (status != ANB_OK) return status;
     int64_t n = chunks_of_layout(folding->first.layout_bytes, folding->first.chunk_bytes);
     uint64_t partitions = 0;
     for (int64_t j = 0; j < n; j++) partitions |= (uint64_t)1 << (j % node_partitions(folding->node));
-    source_of(folding, &folding->first, &source);
+    source_of(folding, &folding->first, &key, &source);
     return stream_reader_open(folding->bench->inbox, &source, 1, partitions, node_partitions(folding->node),
                               object_bytes(folding), &folding->layout_reader, err);
 }
@@ -285,7 +342,7 @@ static enum anb_status read_layout(struct folding *folding, int64_t timeout_ms, 
     const struct layout *known = folding->bench->layout;
     if (known && digest_equal(layout_digest(known), &folding->first.layout_digest)) return ANB_OK;
     enum anb_status status = ANB_OK;
-    if (!folding->layout_reader) status = open_layout_reader(folding, err);
+    if (!folding->layout_reader) status = open_layout_reader(folding, timeout_ms, err);
     if (status == ANB_OK) status = read_layout_chunks(folding, timeout_ms, err);
     if (status == ANB_CORRUPT) refuse_input(folding, 0, err);
     if (status != ANB_OK) return status;
@@ -356,6 +413,7 @@ static enum anb_status run_stage(struct folding *folding, int64_t timeout_ms, st
     struct mark marks[STREAM_MAX_PARTITIONS];
     switch (folding->stage) {
     case STAGE_LAYOUT: return read_layout(folding, timeout_ms, err);
+    case STAGE_KEYS: return find_keys(folding, timeout_ms, err);
     case STAGE_OPEN: return open_all(folding, err);
     case STAGE_FOLD: return step_fold(folding, timeout_ms, err);
     case STAGE_FLUSH: return stream_writer_finish(folding->writer, timeout_ms, folding->duty->partitions, marks, err);

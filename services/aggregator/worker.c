@@ -104,7 +104,8 @@ static enum anb_status start_worker(struct workers *all, struct worker *worker, 
     worker->all = all;
     worker->bench.node = all->node;
     arena_init(&worker->arena, DUTY_ARENA_BYTES);
-    enum anb_status status = stream_inbox_new(node_bus(all->node), BUS_MANY, &worker->bench.inbox, err);
+    enum anb_status status =
+        stream_inbox_new(node_bus(all->node), BUS_MANY, node_stream_refusals(all->node), &worker->bench.inbox, err);
     if (status != ANB_OK) return status;
     int failed = pthread_create(&worker->thread, NULL, run_worker, worker);
     if (!failed) return ANB_OK;

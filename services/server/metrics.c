@@ -3,6 +3,7 @@
 #include "job/machine.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 struct page { /* the first failure stays */
@@ -80,6 +81,22 @@ static void put_refusals(struct page *page, const struct federation *federation,
     }
 }
 
+/* Reasons come from other nodes, but only in the characters of word_copy; a quote would end the label. */
+static const char *label(const char *reason)
+{
+    return strpbrk(reason, "\"\\") ? "?" : reason;
+}
+
+static void put_stream_refusals(struct page *page, const struct federation *federation)
+{
+    put_family(page, "anabranch_stream_refusals_total", "counter",
+               "What nodes did not accept in streams since they started, by reason, as their pulses say.");
+    for (const struct node_state *node = federation_nodes(federation); node; node = node->next)
+        for (size_t i = 0; i < node->n_refusals; i++)
+            PUT(page, "anabranch_stream_refusals_total{node=\"%s\",reason=\"%s\"} %lld\n", node->name,
+                label(node->refusals[i].reason), (long long)node->refusals[i].count);
+}
+
 /* -- this process */
 
 static void put_http(struct page *page, struct http *http)
@@ -141,6 +158,7 @@ enum anb_status metrics_write(struct server *server, struct buf *out, struct anb
     put_jobs(&page, federation);
     put_nodes(&page, federation, now_ms);
     put_refusals(&page, federation, n_foreign);
+    put_stream_refusals(&page, federation);
     put_one(&page, "anabranch_leader_epoch", "gauge", "Highest epoch claimed.", (double)federation_epoch(federation));
     node_unlock(server->node);
     put_http(&page, server->http);

@@ -263,11 +263,13 @@ enum verdict handle_model(void *context, struct request *request, struct answer 
     struct anb_error err;
     struct stored_model model = {.exists = false};
     const struct job_state *job = federation_job(node_lock(server->node), request->id);
-    bool known = job != NULL;
+    bool known = job != NULL, kept = known && job_spec_stores_result(job->spec);
     if (known) model = (struct stored_model){job->stored, job->file_digest, job->file_bytes};
     node_unlock(server->node);
     if (!known) return no_such_job(answer, request->id);
     if (model.exists) return answer_file(server, request->id, &model, answer);
-    anb_fail(&err, ANB_NOT_FOUND, "job %s has no model yet", request->id);
+    anb_fail(&err, ANB_NOT_FOUND,
+             kept ? "job %s has no model yet" : "job %s leaves no model at the server: its results are []",
+             request->id);
     return answer_error(answer, &err);
 }

@@ -80,7 +80,8 @@ static void note_known(struct store *store, const char *job)
 static bool fill_in(struct storing *storing, const struct job_state *job)
 {
     const struct round_state *round = last_model_round(job);
-    if (job->phase != JOB_STORING || job->stored || job->store_failure || !round || round->n_model > MAX_PARTITIONS)
+    if (job->phase != JOB_STORING || job->stored || job->store_failure || !round || round->n_model > MAX_PARTITIONS ||
+        !job_spec_stores_result(job->spec))
         return false;
     snprintf(storing->job, sizeof storing->job, "%s", job->id);
     storing->round = round->round;

@@ -59,11 +59,11 @@ static enum anb_status new_job_id(struct submitter *submitter, char job[17], str
     return status;
 }
 
-static enum anb_status send_one(struct submitter *submitter, const char *job, enum purpose purpose,
-                                const struct layout *layout, int fd, int64_t data_offset, struct id *stream,
-                                struct anb_error *err)
+static enum anb_status send_one(struct submitter *submitter, const char *job, const struct job_spec *spec,
+                                enum purpose purpose, const struct layout *layout, int fd, int64_t data_offset,
+                                struct id *stream, struct anb_error *err)
 {
-    const struct transfer_offer offer = {.job = job, .round = FIRST_ROUND, .purpose = purpose};
+    const struct transfer_offer offer = {.job = job, .spec = spec, .round = FIRST_ROUND, .purpose = purpose};
     atomic_fetch_add(&submitter->bytes_before, atomic_exchange(&submitter->control.bytes_done, 0) + 1);
     enum anb_status status =
         transfer_send(submitter->node, &offer, layout, fd, data_offset, &submitter->control, stream, err);
@@ -127,11 +127,11 @@ static enum anb_status send_job(struct submitter *submitter, const char *user, c
     struct id streams[2];
     enum anb_status status = new_job_id(submitter, result->job, err);
     if (status == ANB_OK)
-        status = send_one(submitter, result->job, PURPOSE_BUNDLE, checked->bundle_layout, upload->bundle.fd, 0,
-                          &streams[0], err);
+        status = send_one(submitter, result->job, checked->spec, PURPOSE_BUNDLE, checked->bundle_layout,
+                          upload->bundle.fd, 0, &streams[0], err);
     if (status == ANB_OK)
-        status = send_one(submitter, result->job, PURPOSE_MODEL, checked->model.layout, checked->model_fd,
-                          checked->model.data_offset, &streams[1], err);
+        status = send_one(submitter, result->job, checked->spec, PURPOSE_MODEL, checked->model.layout,
+                          checked->model_fd, checked->model.data_offset, &streams[1], err);
     if (status == ANB_OK) status = conductor_may_change(submitter->conductor, err);
     if (status == ANB_OK) status = append_submitted(submitter, user, result->job, request, checked, streams, err);
     return status == ANB_OK ? await_job(submitter, user, request, result, err) : status;

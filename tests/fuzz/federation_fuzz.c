@@ -125,7 +125,8 @@ static void fill_stream_closed(struct fuzz *fuzz, struct stream_closed *closed)
         if (!(stream->partitions >> p & 1)) continue;
         int64_t count = stream->chunk_count > p ? (stream->chunk_count - 1 - p) / PARTITIONS + 1 : 0;
         if (choose(fuzz, 16) == 15) count += 1;
-        closed->marks[closed->n_marks++] = (struct mark){p, count ? 0 : -1, count ? count - 1 : -1, count, {{0}}};
+        closed->marks[closed->n_marks++] =
+            (struct mark){p, count ? 0 : -1, count ? count - 1 : -1, count, {{0}}, {{0}}};
     }
 }
 

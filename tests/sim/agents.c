@@ -256,11 +256,11 @@ static int pack(const char *script, struct digest *digest, int64_t *size)
     return fd;
 }
 
-static void send(struct node *node, const char *job, enum purpose purpose, const struct layout *layout, int fd,
-                 int64_t offset, struct id *stream)
+static void send(struct node *node, const char *job, const struct job_spec *spec, enum purpose purpose,
+                 const struct layout *layout, int fd, int64_t offset, struct id *stream)
 {
     struct transfer_control control = {.cancel = false};
-    const struct transfer_offer offer = {.job = job, .round = -1, .purpose = purpose};
+    const struct transfer_offer offer = {.job = job, .spec = spec, .round = -1, .purpose = purpose};
     CHECK_STATUS(transfer_send(node, &offer, layout, fd, offset, &control, stream, &test_error), ANB_OK);
 }
 
@@ -282,6 +282,7 @@ const char *agents_submit(struct agents *agents, const char *script, const char 
     struct job_submitted *submitted = &record.is.job_submitted;
     struct test_model model = test_model_integers(1000, 3);
     struct layout *archive;
+    struct job_spec *parsed = NULL;
     int64_t size;
     snprintf(job, 20, "%016x", agents->n_jobs);
     const char *trainer = strstr(spec, "trainer") ? "" : "\"trainer\":{\"command\":[\"./trainer.sh\"]},";
@@ -290,8 +291,10 @@ const char *agents_submit(struct agents *agents, const char *script, const char 
     await_leader(node);
     int fd = pack(script, &submitted->bundle_digest, &size);
     CHECK_STATUS(layout_of_bytes("bundle", size, &archive, &test_error), ANB_OK);
-    send(node, job, PURPOSE_BUNDLE, archive, fd, 0, &submitted->bundle);
-    send(node, job, PURPOSE_MODEL, model.layout, model.fd, model.data_offset, &submitted->model);
+    CHECK_STATUS(job_spec_parse(slice_of_text(text), "spec", &parsed, &test_error), ANB_OK);
+    send(node, job, parsed, PURPOSE_BUNDLE, archive, fd, 0, &submitted->bundle);
+    send(node, job, parsed, PURPOSE_MODEL, model.layout, model.fd, model.data_offset, &submitted->model);
+    job_spec_free(parsed);
     layout_free(archive);
     test_model_free(&model);
     close(fd);

@@ -237,14 +237,14 @@ static void start(struct actor *actor)
     actor->alive = true;
 }
 
-static void stop(struct actor *actor)
+static void stop(struct actor *actor, const char *reason)
 {
     if (!actor->alive) return;
     atomic_store(&actor->stop, true);
     if (actor->role == ROLE_CLIENT) pthread_join(actor->trainer, NULL);
     if (actor->role == ROLE_AGGREGATOR) workers_stop(actor->workers);
     pthread_join(actor->poller, NULL);
-    node_close(actor->node, NULL); /* no word: as after kill -9 */
+    node_close(actor->node, reason); /* without one, no word: as after kill -9 */
     bus_close(actor->bus, 1000);
     node_trust_free(actor->trust);
     actor->alive = false;
@@ -259,7 +259,12 @@ static struct actor *find(struct river *river, const char *name)
 
 void river_kill(struct river *river, const char *name)
 {
-    stop(find(river, name));
+    stop(find(river, name), NULL);
+}
+
+void river_stop(struct river *river, const char *name)
+{
+    stop(find(river, name), "stopped");
 }
 
 void river_start(struct river *river, const char *name)
@@ -306,17 +311,31 @@ static void make_identities(struct river *river)
 }
 
 /* The outboxes are made beforehand: in a real federation the server makes them when it sees a node come up. */
-static void create_outboxes(struct river *river)
+static void create_outbox(struct river *river, const char *name)
 {
     struct bus *bus;
+    char topic[160];
+    snprintf(topic, sizeof topic, "p.out.%s", name);
+    struct bus_topic config = {.name = topic, .partitions = 4, .retention_ms = -1, .retention_bytes = -1};
     CHECK_STATUS(bus_memory_open(river->log, &bus, &test_error), ANB_OK);
-    for (int i = 0; i < river->n_actors; i++) {
-        char topic[160];
-        snprintf(topic, sizeof topic, "p.out.%s", river->actors[i].name);
-        struct bus_topic config = {.name = topic, .partitions = 4, .retention_ms = -1, .retention_bytes = -1};
-        CHECK_STATUS(bus_topic_ensure(bus, &config, 1000, &test_error), ANB_OK);
-    }
+    CHECK_STATUS(bus_topic_ensure(bus, &config, 1000, &test_error), ANB_OK);
     bus_close(bus, 1000);
+}
+
+void river_add_aggregator(struct river *river)
+{
+    struct actor *added = &river->actors[river->n_actors];
+    int number = 1;
+    for (int i = 0; i < river->n_actors; i++) number += river->actors[i].role == ROLE_AGGREGATOR;
+    add_actor(river, ROLE_AGGREGATOR, "aggregator", number);
+    identities_add(river->identities, added->name, 1 << ROSTER_AGGREGATOR);
+    struct slice roster = identities_sign(river->identities);
+    for (int i = 0; i < river->n_actors; i++)
+        if (river->actors[i].alive)
+            CHECK_STATUS(node_trust_replace(river->actors[i].trust, roster, clock_wall_ms() / 1000, &test_error),
+                         ANB_OK);
+    create_outbox(river, added->name);
+    start(added);
 }
 
 static void submit(struct river *river)
@@ -324,10 +343,19 @@ static void submit(struct river *river)
     struct node *node = river_server(river);
     struct transfer_control control = {.cancel = false};
     struct transfer_offer offer = {.job = job_id, .round = -1, .purpose = PURPOSE_MODEL};
+    struct job_spec *parsed = NULL;
     char spec[512];
     struct record record = {
         .kind = RECORD_JOB_SUBMITTED,
         .is.job_submitted = {.job = job_id, .request = "r", .name = "sim", .spec = spec, .submitter = "test"}};
+    int quorum = river->config.quorum ? river->config.quorum : river->config.n_sites;
+    snprintf(spec, sizeof spec,
+             "{\"name\":\"sim\",\"rounds\":%d,\"sites\":{\"minimum\":%d,\"wait_s\":20},\"round\":{\"quorum\":%d,"
+             "\"deadline_s\":%d},"
+             "\"trainer\":{\"command\":[\"none\"]}}",
+             river->config.rounds, river->config.n_sites, quorum, (int)(river->config.deadline_ms / 1000));
+    CHECK_STATUS(job_spec_parse(slice_of_text(spec), "spec", &parsed, &test_error), ANB_OK);
+    offer.spec = parsed;
     CHECK_STATUS(transfer_send(node, &offer, river->first.layout, river->first.fd, river->first.data_offset, &control,
                                &record.is.job_submitted.model, &test_error),
                  ANB_OK);
@@ -335,12 +363,7 @@ static void submit(struct river *river)
     CHECK_STATUS(transfer_send(node, &offer, river->first.layout, river->first.fd, river->first.data_offset, &control,
                                &record.is.job_submitted.bundle, &test_error),
                  ANB_OK);
-    int quorum = river->config.quorum ? river->config.quorum : river->config.n_sites;
-    snprintf(spec, sizeof spec,
-             "{\"name\":\"sim\",\"rounds\":%d,\"sites\":{\"minimum\":%d,\"wait_s\":20},\"round\":{\"quorum\":%d,"
-             "\"deadline_s\":%d},"
-             "\"trainer\":{\"command\":[\"none\"]}}",
-             river->config.rounds, river->config.n_sites, quorum, (int)(river->config.deadline_ms / 1000));
+    job_spec_free(parsed);
     node_lock(node);
     record.is.job_submitted.head.epoch = federation_epoch(node_federation(node));
     node_unlock(node);
@@ -358,7 +381,7 @@ struct river *river_open(const struct river_config *config)
     for (int i = 1; i <= config->n_aggregators; i++) add_actor(river, ROLE_AGGREGATOR, "aggregator", i);
     for (int i = 1; i <= config->n_sites; i++) add_actor(river, ROLE_CLIENT, "site", i);
     make_identities(river);
-    create_outboxes(river);
+    for (int i = 0; i < river->n_actors; i++) create_outbox(river, river->actors[i].name);
     for (int i = 0; i < river->n_actors; i++) start(&river->actors[i]);
     memory_log_set_faults(river->log, &config->faults);
     while (true) { /* until the server leads */
@@ -374,7 +397,7 @@ struct river *river_open(const struct river_config *config)
 
 void river_close(struct river *river)
 {
-    for (int i = 0; i < river->n_actors; i++) stop(&river->actors[i]);
+    for (int i = 0; i < river->n_actors; i++) stop(&river->actors[i], NULL);
     test_model_free(&river->first);
     memory_log_free(river->log);
     identities_free(river->identities);

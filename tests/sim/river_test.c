@@ -1,5 +1,9 @@
 #include "river.h"
+
+#include "base/clock.h"
 #include "support/test.h"
+#include "wire/frame.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -164,6 +168,69 @@ static void a_damaged_update_without_quorum_fails_the_job_by_name(void)
     river_close(river);
 }
 
+static bool all_wait_for(struct river *river, const char *site)
+{
+    const struct job_state *job = federation_job_at(node_lock(river_server(river)), 0);
+    const struct round_state *round = job ? job_round(job) : NULL;
+    bool all = round && round->phase == ROUND_OPEN;
+    for (size_t i = 0; all && i < round->n_parts; i++) {
+        bool is_site = strcmp(round->parts[i].site, site) == 0;
+        all = round->parts[i].phase == (is_site ? PART_WAITING : PART_CLOSED);
+    }
+    node_unlock(river_server(river));
+    return all;
+}
+
+static int n_given_keys(struct river *river)
+{
+    int n = 0;
+    struct buf bytes;
+    buf_init(&bytes, CONTROL_RECORD_MAX_BYTES);
+    for (int64_t i = 0; memory_log_get(river_log(river), "p.control", 0, i, &bytes) == ANB_OK; i++) {
+        enum record_kind kind;
+        struct slice rest;
+        n += frame_open(buf_slice(&bytes), &kind, &rest, NULL) == ANB_OK && kind == RECORD_STREAM_KEY_GIVEN;
+        bytes.size = 0;
+    }
+    buf_fini(&bytes);
+    return n;
+}
+
+/* The round's updates are sealed for the aggregator there is; it stops, and one that joins the project later takes
+ * over. It needs the keys of two updates and, since they are changes, of the model that they change. */
+static void an_aggregator_that_is_added_later_is_given_the_keys(bool restart_a_sender)
+{
+    struct river_config config = plain;
+    config.diff = true;
+    struct digest expected = undisturbed(&config);
+    struct river *river = river_open(&config);
+    river_mute(river, "site-3", true);
+    while (!all_wait_for(river, "site-3")) clock_sleep_ms(1);
+    river_stop(river, "aggregator-1");
+    if (restart_a_sender) river_kill(river, "site-2");
+    river_add_aggregator(river);
+    if (restart_a_sender) river_start(river, "site-2");
+    river_mute(river, "site-3", false);
+    struct digest digest = {{0}};
+    enum outcome outcome = OUTCOME_FAILED;
+    char reason[256] = "";
+    CHECK(river_await_end(river, &outcome, reason, &digest));
+    CHECK_EQUAL(outcome, OUTCOME_COMPLETED);
+    CHECK(digest_equal(&digest, &expected));
+    CHECK(n_given_keys(river) >= 3);
+    river_close(river);
+}
+
+static void a_receiver_without_a_wrap_gets_the_key_from_the_sender(void)
+{
+    an_aggregator_that_is_added_later_is_given_the_keys(false);
+}
+
+static void a_sender_that_was_started_again_still_gives_its_keys(void)
+{
+    an_aggregator_that_is_added_later_is_given_the_keys(true);
+}
+
 TEST_MAIN("river", TEST(one_two_and_three_aggregators_give_the_same_model),
           TEST(chunk_size_does_not_change_how_a_job_ends), TEST(diff_updates_and_full_updates_come_to_the_same_rounds),
           TEST(a_killed_aggregator_folds_again_from_the_log), TEST(a_killed_server_reads_the_log_and_goes_on),
@@ -171,4 +238,6 @@ TEST_MAIN("river", TEST(one_two_and_three_aggregators_give_the_same_model),
           TEST(a_mute_site_is_cut_at_the_deadline_when_the_quorum_is_there),
           TEST(without_quorum_the_job_fails_and_names_who_is_missing), TEST(repeated_and_hidden_records_change_nothing),
           TEST(a_damaged_update_is_left_out_by_name_and_the_quorum_goes_on),
+          TEST(a_receiver_without_a_wrap_gets_the_key_from_the_sender),
+          TEST(a_sender_that_was_started_again_still_gives_its_keys),
           TEST(a_damaged_update_without_quorum_fails_the_job_by_name))

@@ -132,7 +132,7 @@ struct stream_closed world_close(struct world *world, const struct id *id)
         struct mark *mark = &marks[closed.n_marks++];
         int64_t count = 0;
         for (int64_t j = p; j < stream->chunk_count; j += WORLD_PARTITIONS) count++;
-        *mark = (struct mark){p, stream->start_offsets[p], stream->start_offsets[p] + count - 1, count, {{0}}};
+        *mark = (struct mark){p, stream->start_offsets[p], stream->start_offsets[p] + count - 1, count, {{0}}, {{0}}};
         mark->digest.bytes[0] = (unsigned char)(p + 1);
         if (count == 0) mark->first_offset = mark->last_offset = -1;
     }

@@ -56,7 +56,7 @@ static void say_closed(struct sim *sim, struct sim_node *node, const struct stre
         int64_t count = 0;
         for (int64_t j = p; j < stream->chunk_count; j += SIM_PARTITIONS) count++;
         struct mark *mark = &marks[closed.n_marks++];
-        *mark = (struct mark){p, count ? 0 : -1, count ? count - 1 : -1, count, {{0}}};
+        *mark = (struct mark){p, count ? 0 : -1, count ? count - 1 : -1, count, {{0}}, {{0}}};
         if (round) sim_fold_digest(round, p, &mark->digest);
     }
     struct record record = {RECORD_STREAM_CLOSED, .is.stream_closed = closed};

@@ -1,6 +1,7 @@
 #include "fold/fold.h"
 
 #include "bus/memory.h"
+#include "support/envelope.h"
 #include "support/model.h"
 #include "support/test.h"
 
@@ -13,6 +14,8 @@ enum { PARTITIONS = 4, MAX_SITES = 5 };
 
 struct sender { /* one object on its way into an outbox, chunk by chunk */
     struct test_model model;
+    struct test_envelope envelope;
+    struct stream_cipher *cipher;
     struct stream_writer *writer;
     struct chunk_walk walk;
     struct stream_source source;
@@ -25,6 +28,7 @@ struct scene {
     struct memory_log *log;
     struct bus *bus;
     struct stream_inbox *inbox;
+    struct stream_refusals refusals;
     int32_t chunk_bytes;
     int n_sites;
     double weights[MAX_SITES];
@@ -44,10 +48,25 @@ static void open_sender(struct scene *scene, struct sender *sender, const char *
     strcpy(sender->source.topic, topic);
     sender->source.partitions = 15;
     CHECK_STATUS(bus_random_id(scene->bus, &sender->source.stream, &test_error), ANB_OK);
-    struct stream_writer_config config = {
-        scene->bus, topic, PARTITIONS, sender->source.stream, (size_t)scene->chunk_bytes + ENCODING_ROOM, NULL};
+    sender->envelope =
+        test_envelope_new(&sender->source.stream, PURPOSE_UPDATE, chunks_count(model.layout, scene->chunk_bytes));
+    sender->cipher = test_cipher(&sender->envelope, AEAD_SEAL);
+    struct stream_writer_config config = {scene->bus,
+                                          topic,
+                                          PARTITIONS,
+                                          sender->source.stream,
+                                          sender->cipher,
+                                          (size_t)scene->chunk_bytes + ENCODING_ROOM,
+                                          NULL};
     CHECK_STATUS(stream_writer_open(&config, &sender->writer, &test_error), ANB_OK);
     chunk_walk_begin(&sender->walk, model.layout, scene->chunk_bytes);
+}
+
+static void close_sender(struct sender *sender)
+{
+    stream_writer_close(sender->writer);
+    stream_cipher_free(sender->cipher);
+    test_model_free(&sender->model);
 }
 
 static void open_scene(struct scene *scene, int n_sites, int64_t n, int32_t chunk_bytes)
@@ -55,7 +74,7 @@ static void open_scene(struct scene *scene, int n_sites, int64_t n, int32_t chun
     *scene = (struct scene){.n_sites = n_sites, .chunk_bytes = chunk_bytes, .weights = {1, 2.5, 3, 0.25, 7}};
     scene->log = memory_log_new(NULL, NULL, 1);
     CHECK_STATUS(bus_memory_open(scene->log, &scene->bus, &test_error), ANB_OK);
-    CHECK_STATUS(stream_inbox_new(scene->bus, BUS_BULK, &scene->inbox, &test_error), ANB_OK);
+    CHECK_STATUS(stream_inbox_new(scene->bus, BUS_BULK, &scene->refusals, &scene->inbox, &test_error), ANB_OK);
     make_topic(scene, "p.out.agg");
     for (int k = 0; k < n_sites; k++) {
         snprintf(scene->topics[k], sizeof scene->topics[k], "p.out.site-%d", k);
@@ -66,10 +85,7 @@ static void open_scene(struct scene *scene, int n_sites, int64_t n, int32_t chun
 
 static void close_scene(struct scene *scene)
 {
-    for (int k = 0; k < scene->n_sites; k++) {
-        stream_writer_close(scene->senders[k].writer);
-        test_model_free(&scene->senders[k].model);
-    }
+    for (int k = 0; k < scene->n_sites; k++) close_sender(&scene->senders[k]);
     stream_inbox_free(scene->inbox);
     bus_close(scene->bus, 1000);
     memory_log_free(scene->log);
@@ -108,30 +124,40 @@ static bool send_one(struct sender *sender)
 struct folder { /* one aggregator with its share */
     struct fold_input inputs[MAX_SITES];
     struct stream_reader *base;
+    struct test_envelope envelope;
+    struct stream_cipher *cipher;
     struct stream_writer *writer;
     struct fold *fold;
     struct stream_source source;
 };
 
+/* A reader of what the sender sends. */
+static struct stream_reader *open_reader(struct scene *scene, const struct sender *sender, uint64_t partitions)
+{
+    struct stream_reader *reader = NULL;
+    struct stream_source source = sender->source;
+    source.cipher = test_cipher(&sender->envelope, AEAD_OPEN);
+    CHECK_STATUS(stream_reader_open(scene->inbox, &source, 1, partitions, PARTITIONS, 2 << 20, &reader, &test_error),
+                 ANB_OK);
+    return reader;
+}
+
 static void open_folder(struct scene *scene, struct folder *folder, uint64_t partitions, struct sender *base)
 {
     *folder = (struct folder){.source = {.partitions = partitions, .topic = "p.out.agg"}};
-    for (int k = 0; k < scene->n_sites; k++) {
+    for (int k = 0; k < scene->n_sites; k++)
         folder->inputs[k] = (struct fold_input){.site = scene->topics[k],
                                                 .weight = scene->weights[k],
                                                 .encoding = scene->senders[k].encoding,
-                                                .is_change = scene->senders[k].is_change};
-        CHECK_STATUS(stream_reader_open(scene->inbox, &scene->senders[k].source, 1, partitions, PARTITIONS, 2 << 20,
-                                        &folder->inputs[k].reader, &test_error),
-                     ANB_OK);
-    }
-    if (base)
-        CHECK_STATUS(stream_reader_open(scene->inbox, &base->source, 1, partitions, PARTITIONS, 2 << 20, &folder->base,
-                                        &test_error),
-                     ANB_OK);
+                                                .is_change = scene->senders[k].is_change,
+                                                .reader = open_reader(scene, &scene->senders[k], partitions)};
+    if (base) folder->base = open_reader(scene, base, partitions);
     CHECK_STATUS(bus_random_id(scene->bus, &folder->source.stream, &test_error), ANB_OK);
+    folder->envelope = test_envelope_new(&folder->source.stream, PURPOSE_MODEL,
+                                         chunks_count(scene->senders[0].model.layout, scene->chunk_bytes));
+    folder->cipher = test_cipher(&folder->envelope, AEAD_SEAL);
     struct stream_writer_config writer = {
-        scene->bus, "p.out.agg", PARTITIONS, folder->source.stream, (size_t)scene->chunk_bytes, NULL};
+        scene->bus, "p.out.agg", PARTITIONS, folder->source.stream, folder->cipher, (size_t)scene->chunk_bytes, NULL};
     CHECK_STATUS(stream_writer_open(&writer, &folder->writer, &test_error), ANB_OK);
     struct fold_config config = {
         fold_rule_find("fedavg"), scene->senders[0].model.layout, scene->chunk_bytes, PARTITIONS,    partitions,
@@ -145,6 +171,7 @@ static void close_folder(struct scene *scene, struct folder *folder)
     stream_reader_close(folder->base);
     fold_free(folder->fold);
     stream_writer_close(folder->writer);
+    stream_cipher_free(folder->cipher);
 }
 
 static enum anb_status step(struct folder *folder, size_t *culprit)
@@ -161,7 +188,10 @@ static unsigned char *read_model(struct scene *scene, struct folder *folders, in
     struct chunk_place place;
     const struct layout *layout = scene->senders[0].model.layout;
     unsigned char *data = malloc((size_t)layout_data_bytes(layout));
-    for (int f = 0; f < n_folders; f++) sources[f] = folders[f].source;
+    for (int f = 0; f < n_folders; f++) {
+        sources[f] = folders[f].source;
+        sources[f].cipher = test_cipher(&folders[f].envelope, AEAD_OPEN);
+    }
     CHECK_STATUS(
         stream_reader_open(scene->inbox, sources, (size_t)n_folders, 15, PARTITIONS, 2 << 20, &reader, &test_error),
         ANB_OK);
@@ -271,8 +301,7 @@ static void diff_updates_are_added_to_the_base(void)
     open_scene(&scene, 3, 50, 64);
     make_topic(&scene, "p.out.base");
     for (int k = 0; k < 3; k++) { /* integers: the sums are exact */
-        stream_writer_close(scene.senders[k].writer);
-        test_model_free(&scene.senders[k].model);
+        close_sender(&scene.senders[k]);
         open_sender(&scene, &scene.senders[k], scene.topics[k], test_model_integers(50, (uint64_t)k));
         scene.senders[k].is_change = true;
         scene.weights[k] = 1 << k;
@@ -292,8 +321,7 @@ static void diff_updates_are_added_to_the_base(void)
     }
     free(got);
     close_folder(&scene, &folder);
-    stream_writer_close(base.writer);
-    test_model_free(&base.model);
+    close_sender(&base);
     close_scene(&scene);
 }
 
@@ -378,8 +406,7 @@ static void another_layout_is_refused_and_its_site_named(void)
     struct folder folder;
     size_t culprit;
     open_scene(&scene, 3, 100, 64);
-    stream_writer_close(scene.senders[1].writer);
-    test_model_free(&scene.senders[1].model);
+    close_sender(&scene.senders[1]);
     open_sender(&scene, &scene.senders[1], scene.topics[1], test_model_mixed(101, 2));
     open_folder(&scene, &folder, 15, NULL);
     for (int k = 0; k < 3; k++)

@@ -264,8 +264,9 @@ static void marks_that_cannot_be_are_refused_and_the_stream_stays_open(void)
     struct world w;
     world_run(&w, 1, false);
     struct stream_opened opened = world_update(&w, WORLD_JOB, 1);
-    struct mark none = {0}, few = {0, 10, 11, 2, {{0}}}, twice = {0, 10, 12, 3, {{0}}}, early = {0, 9, 12, 3, {{0}}},
-                tight = {0, 10, 11, 3, {{0}}}, outside = {4, 10, 12, 3, {{0}}};
+    struct mark none = {0}, few = {0, 10, 11, 2, {{0}}, {{0}}}, twice = {0, 10, 12, 3, {{0}}, {{0}}},
+                early = {0, 9, 12, 3, {{0}}, {{0}}}, tight = {0, 10, 11, 3, {{0}}, {{0}}},
+                outside = {4, 10, 12, 3, {{0}}, {{0}}};
     say_open(&w, "a", &opened);
     CHECK_REFUSED(&w, close_with(&w, &opened.stream, 3, 0, none), ANB_INVALID, "bad-marks");
     CHECK_REFUSED(&w, close_with(&w, &opened.stream, 4, 0, few), ANB_INVALID, "bad-marks");

@@ -245,10 +245,31 @@ static void the_page_has_one_row_for_each_key(void)
     CHECK_STATUS(job_spec_markdown(&page, &test_error), ANB_OK);
     int rows = 0;
     for (const char *c = buf_text(&page); *c; c++) rows += *c == '\n';
-    CHECK_EQUAL(rows, 2 + 14);
+    CHECK_EQUAL(rows, 2 + 15);
     CHECK(strstr(buf_text(&page), "| `sites.minimum` | 1..1000 | the number of names, else 1 |") != NULL);
     CHECK(strstr(buf_text(&page), "| `trainer.launch` | `job`, `task` | job |") != NULL);
     buf_fini(&page);
+}
+
+static void results_are_kept_by_the_server_unless_the_list_is_empty(void)
+{
+    struct buf json;
+    buf_init(&json, JOB_FILE_MAX_BYTES);
+    refused("name: a\nrounds: 1\nresults: [everybody]\ntrainer: {command: [a]}\n",
+            "job.yaml:3: results must be one of server, got \"everybody\"");
+    refused("name: a\nrounds: 1\nresults: server\ntrainer: {command: [a]}\n",
+            "job.yaml:3: results must be a list of words, got a text");
+    struct job_spec *spec = parse("name: a\nrounds: 1\ntrainer: {command: [a]}\n");
+    CHECK(job_spec_stores_result(spec));
+    job_spec_free(spec);
+    spec = parse("name: a\nrounds: 1\nresults: []\ntrainer: {command: [a]}\n");
+    CHECK(!job_spec_stores_result(spec));
+    CHECK_STATUS(job_spec_write_json(spec, &json, &test_error), ANB_OK);
+    job_spec_free(spec);
+    spec = parse(buf_text(&json));
+    CHECK(!job_spec_stores_result(spec));
+    job_spec_free(spec);
+    buf_fini(&json);
 }
 
 static void freeing_nothing_is_fine(void)
@@ -269,4 +290,4 @@ TEST_MAIN("job spec", TEST(an_empty_file_is_refused), TEST(a_list_is_refused),
           TEST(a_file_above_the_ceiling_is_refused), TEST(a_file_whose_json_is_above_the_ceiling_is_refused),
           TEST(defaults_are_filled_in), TEST(the_minimum_defaults_to_the_number_of_names_and_the_quorum_to_the_minimum),
           TEST(every_key_is_read), TEST(what_is_written_as_json_is_read_again), TEST(the_page_has_one_row_for_each_key),
-          TEST(freeing_nothing_is_fine))
+          TEST(results_are_kept_by_the_server_unless_the_list_is_empty), TEST(freeing_nothing_is_fine))

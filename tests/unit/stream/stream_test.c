@@ -2,6 +2,7 @@
 
 #include "bus/memory.h"
 #include "stream/writer.h"
+#include "support/envelope.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -13,7 +14,9 @@ struct scene {
     struct memory_log *log;
     struct bus *bus;
     struct stream_inbox *inbox;
+    struct stream_refusals refusals;
     struct id id;
+    struct test_envelope envelope;
     struct mark marks[PARTITIONS];
 };
 
@@ -23,10 +26,11 @@ static void open_scene(struct scene *scene)
 {
     const struct bus_topic config = {
         .name = topic, .partitions = PARTITIONS, .retention_ms = -1, .retention_bytes = -1};
+    *scene = (struct scene){.log = NULL};
     scene->log = memory_log_new(NULL, NULL, 1);
     CHECK_STATUS(bus_memory_open(scene->log, &scene->bus, &test_error), ANB_OK);
     CHECK_STATUS(bus_topic_ensure(scene->bus, &config, 1000, &test_error), ANB_OK);
-    CHECK_STATUS(stream_inbox_new(scene->bus, BUS_BULK, &scene->inbox, &test_error), ANB_OK);
+    CHECK_STATUS(stream_inbox_new(scene->bus, BUS_BULK, &scene->refusals, &scene->inbox, &test_error), ANB_OK);
     CHECK_STATUS(bus_random_id(scene->bus, &scene->id, &test_error), ANB_OK);
 }
 
@@ -42,11 +46,19 @@ static void fill(unsigned char *buffer, int64_t index)
     memset(buffer, (int)(index * 7 + 1), SIZE);
 }
 
+static struct stream_writer *open_writer(struct scene *scene, struct stream_cipher *cipher)
+{
+    struct stream_writer *writer = NULL;
+    struct stream_writer_config config = {scene->bus, topic, PARTITIONS, scene->id, cipher, SIZE, NULL};
+    CHECK_STATUS(stream_writer_open(&config, &writer, &test_error), ANB_OK);
+    return writer;
+}
+
 static void send(struct scene *scene, int64_t n, bool (*skip)(int64_t index))
 {
-    struct stream_writer *writer;
-    struct stream_writer_config config = {scene->bus, topic, PARTITIONS, scene->id, SIZE, NULL};
-    CHECK_STATUS(stream_writer_open(&config, &writer, &test_error), ANB_OK);
+    scene->envelope = test_envelope_new(&scene->id, PURPOSE_MODEL, n);
+    struct stream_cipher *cipher = test_cipher(&scene->envelope, AEAD_SEAL);
+    struct stream_writer *writer = open_writer(scene, cipher);
     for (int64_t j = 0; j < n; j++) {
         unsigned char *buffer;
         if (skip && skip(j)) continue;
@@ -56,11 +68,13 @@ static void send(struct scene *scene, int64_t n, bool (*skip)(int64_t index))
     }
     CHECK_STATUS(stream_writer_finish(writer, 1000, 15, scene->marks, &test_error), ANB_OK);
     stream_writer_close(writer);
+    stream_cipher_free(cipher);
 }
 
 static struct stream_reader *open_reader(struct scene *scene)
 {
-    struct stream_source source = {.stream = scene->id, .partitions = 15};
+    struct stream_source source = {
+        .stream = scene->id, .partitions = 15, .cipher = test_cipher(&scene->envelope, AEAD_OPEN)};
     struct stream_reader *reader = NULL;
     strcpy(source.topic, topic);
     CHECK_STATUS(stream_reader_open(scene->inbox, &source, 1, 15, PARTITIONS, 2 << 20, &reader, &test_error), ANB_OK);
@@ -229,6 +243,7 @@ static void an_altered_chunk_is_refused(void)
     send(&scene, 2, NULL);
     forge(&scene, 0, flip_last_byte); /* chunk 1 stands at offset 0 as it was, and altered at offset 1 */
     source.stream = scene.id;
+    source.cipher = test_cipher(&scene.envelope, AEAD_OPEN);
     strcpy(source.topic, topic);
     CHECK_STATUS(stream_reader_open(scene.inbox, &source, 1, 15, PARTITIONS, 2 << 20, &reader, &test_error), ANB_OK);
     CHECK_EQUAL(read_all(reader, 2, &n), ANB_CORRUPT);
@@ -248,8 +263,12 @@ static void a_close_that_says_something_else_is_refused(void)
     scene.marks[2].digest.bytes[5] ^= 1;
     CHECK_STATUS(verify(&scene, reader), ANB_CORRUPT);
     scene.marks[2].digest.bytes[5] ^= 1;
+    scene.marks[1].content.bytes[5] ^= 1;
+    CHECK_STATUS(verify(&scene, reader), ANB_CORRUPT);
+    scene.marks[1].content.bytes[5] ^= 1;
     scene.marks[2].count++;
     CHECK_STATUS(verify(&scene, reader), ANB_CORRUPT);
+    CHECK_EQUAL(atomic_load(&scene.refusals.counts[STREAM_REFUSED_BAD_CLOSE]), 3);
     stream_reader_close(reader);
     close_scene(&scene);
 }
@@ -260,15 +279,16 @@ static void a_failed_delivery_fails_the_stream(void)
     struct memory_faults faults = {.fail_append_per_million = 1000000};
     open_scene(&scene);
     memory_log_set_faults(scene.log, &faults);
-    struct stream_writer *writer;
-    struct stream_writer_config config = {scene.bus, topic, PARTITIONS, scene.id, SIZE, NULL};
+    struct test_envelope envelope = test_envelope_new(&scene.id, PURPOSE_UPDATE, 1);
+    struct stream_cipher *cipher = test_cipher(&envelope, AEAD_SEAL);
+    struct stream_writer *writer = open_writer(&scene, cipher);
     unsigned char *buffer;
-    CHECK_STATUS(stream_writer_open(&config, &writer, &test_error), ANB_OK);
     CHECK_STATUS(stream_writer_buffer(writer, 0, &buffer, &test_error), ANB_OK);
     fill(buffer, 0);
     CHECK_STATUS(stream_writer_send(writer, 0, SIZE, &test_error), ANB_OK);
     CHECK_STATUS(stream_writer_finish(writer, 1000, 15, scene.marks, &test_error), ANB_UNAVAILABLE);
     stream_writer_close(writer);
+    stream_cipher_free(cipher);
     close_scene(&scene);
 }
 
@@ -280,7 +300,10 @@ static void shares_must_cover_each_partition_once(void)
     open_scene(&scene);
     strcpy(sources[0].topic, topic);
     strcpy(sources[1].topic, topic);
+    struct test_envelope envelope = test_envelope_new(&scene.id, PURPOSE_UPDATE, 1);
+    for (int s = 0; s < 2; s++) sources[s].cipher = test_cipher(&envelope, AEAD_OPEN);
     CHECK_STATUS(stream_reader_open(scene.inbox, sources, 2, 15, PARTITIONS, 100, &reader, &test_error), ANB_INVALID);
+    for (int s = 0; s < 2; s++) sources[s].cipher = test_cipher(&envelope, AEAD_OPEN);
     sources[1].partitions = 4;
     CHECK_STATUS(stream_reader_open(scene.inbox, sources, 2, 15, PARTITIONS, 100, &reader, &test_error), ANB_INVALID);
     close_scene(&scene);
