@@ -23,7 +23,7 @@ struct number {
 
 enum { MAX_NUMBERS = 4 };
 
-enum kind { BUDGET, EXCLUDE, NORM_CLIP, PERCENTILE, SPARSE_VECTOR, NOISE, QUANTISE, N_KINDS };
+enum kind { BUDGET, WITHHOLD, EXCLUDE, NORM_CLIP, PERCENTILE, SPARSE_VECTOR, NOISE, QUANTISE, N_KINDS };
 
 #define PLACE(member) offsetof(struct filter_chain, member)
 
@@ -35,6 +35,7 @@ static const struct {
     [BUDGET] = {"budget",
                 {{"epsilon", PLACE(budget.epsilon), 1e-3, 1e6, false},
                  {"delta", PLACE(budget.delta), 1e-15, 0.1, false}}},
+    [WITHHOLD] = {"withhold", {{0}}},
     [EXCLUDE] = {"exclude", {{0}}},
     [NORM_CLIP] = {"norm_clip", {{"norm", PLACE(norm), 1e-9, 1e9, false}}},
     [PERCENTILE] = {"percentile",
@@ -112,6 +113,21 @@ static enum anb_status read_clip(struct reader *reader, const struct doc *map)
     return ANB_OK;
 }
 
+static enum anb_status read_withheld(struct reader *reader, const struct doc *list)
+{
+    static const char *const words[] = {"metrics", "weight", "words"};
+    if (doc_kind(list) != DOC_LIST || doc_size(list) == 0)
+        return fail(reader, list, "withhold must be a list of metrics, weight, words");
+    for (size_t i = 0; i < doc_size(list); i++) {
+        const struct doc *item = doc_at(list, i);
+        size_t w = 0;
+        while (w < 3 && strcmp(words[w], doc_text(item, "")) != 0) w++;
+        if (w == 3) return fail(reader, item, "withhold takes metrics, weight, words");
+        reader->chain->withheld |= 1u << w;
+    }
+    return ANB_OK;
+}
+
 static enum anb_status read_patterns(struct reader *reader, const struct doc *list)
 {
     struct filter_chain *chain = reader->chain;
@@ -141,6 +157,7 @@ static enum anb_status read_encoding(struct reader *reader, const struct doc *wo
 static enum anb_status read_filter(struct reader *reader, enum kind kind, const struct doc *value)
 {
     switch (kind) {
+    case WITHHOLD: return read_withheld(reader, value);
     case EXCLUDE: return read_patterns(reader, value);
     case NORM_CLIP: return read_clip(reader, value);
     case QUANTISE: return read_encoding(reader, value);
@@ -157,7 +174,8 @@ static enum anb_status find_kind(struct reader *reader, const struct doc *item, 
         if (strcmp(doc_key_at(item, 0), filters[k].word) == 0) return ANB_OK;
     }
     return fail(reader, item,
-                "no filter \"%.60s\": there are budget, exclude, norm_clip, percentile, sparse_vector, noise, quantise",
+                "no filter \"%.60s\": there are budget, withhold, exclude, norm_clip, percentile, sparse_vector, "
+                "noise, quantise",
                 doc_key_at(item, 0));
 }
 
@@ -173,7 +191,7 @@ static enum anb_status read_list(struct reader *reader, const struct doc *list)
         if (status != ANB_OK) return status;
         if ((int)kind <= last)
             return fail(reader, item,
-                        "%s stands %s: filters run in the order budget, exclude, norm_clip, percentile, "
+                        "%s stands %s: filters run in the order budget, withhold, exclude, norm_clip, percentile, "
                         "sparse_vector, noise, quantise, each once",
                         filters[kind].word, (int)kind == last ? "twice" : "too late");
         status = read_filter(reader, kind, doc_at(item, 0));
@@ -224,6 +242,11 @@ void filter_chain_free(struct filter_chain *chain)
     free(chain);
 }
 
+bool filter_chain_withholds(const struct filter_chain *chain, enum filter_withheld what)
+{
+    return chain && chain->withheld & what;
+}
+
 bool filter_chain_spends(const struct filter_chain *chain)
 {
     return chain && (chain->noise_multiplier > 0 || chain->svt_epsilon > 0);
@@ -265,6 +288,7 @@ void filter_chain_describe(const struct filter_chain *chain, char text[256])
         add(text, "none");
         return;
     }
+    if (chain->withheld) add(text, "withhold %d things", __builtin_popcount(chain->withheld));
     if (chain->n_patterns > 0) add(text, "exclude %zu patterns", chain->n_patterns);
     if (chain->clip != FILTER_CLIP_NONE)
         add(text, "norm_clip %g per %s", chain->norm, chain->clip == FILTER_CLIP_UPDATE ? "update" : "tensor");

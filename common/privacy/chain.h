@@ -2,6 +2,8 @@
  *
  *     filters:                                      in this order, each at most once, none needed
  *       - budget: {epsilon: 8, delta: 1e-5}         what the scope may spend in all; needed by noise and sparse_vector
+ *       - withhold: [metrics, weight, words]        what stays here beside the update: the program's metrics, how many
+ *                                                 examples there are, and what it prints, logs and gives as reasons
  *       - exclude: ["head.*", "*.running_mean"]     shell patterns (fnmatch) of tensors that stay as they were received
  *       - norm_clip: {norm: 1.0, per: update}       L2 norm of the change; per: update | tensor
  *       - percentile: {keep: 10, limit: 0.01}       the largest `keep` % by magnitude, held to +-limit (may be left
@@ -21,6 +23,8 @@
 
 enum { FILTER_MAX_PATTERNS = 256 };
 
+enum filter_withheld { FILTER_WITHHELD_METRICS = 1, FILTER_WITHHELD_WEIGHT = 2, FILTER_WITHHELD_WORDS = 4 };
+
 enum filter_clip { FILTER_CLIP_NONE, FILTER_CLIP_UPDATE, FILTER_CLIP_TENSOR };
 
 struct filter_budget {
@@ -29,7 +33,8 @@ struct filter_budget {
 
 struct filter_chain {
     struct filter_budget budget;
-    char **patterns; /* of tensors to exclude */
+    unsigned withheld; /* bits of enum filter_withheld */
+    char **patterns;   /* of tensors to exclude */
     size_t n_patterns;
     enum filter_clip clip;
     double norm;
@@ -48,6 +53,7 @@ enum anb_status filter_chain_parse(const struct doc *list, const char *name, str
                                    struct anb_error *err);
 void filter_chain_free(struct filter_chain *chain); /* NULL is fine */
 
+bool filter_chain_withholds(const struct filter_chain *chain, enum filter_withheld what); /* NULL chain: no */
 /* Does each update spend some of the budget? */
 bool filter_chain_spends(const struct filter_chain *chain);
 /* What an update of so many numbers costs, whatever is in it. */

@@ -116,8 +116,8 @@ enum anb_status ledger_check(const char *path, const struct filter_budget *budge
     if (epsilon <= budget->epsilon) return ANB_OK;
     const char *slash = strrchr(path, '/');
     return anb_fail(err, ANB_DENIED,
-                    "the site's privacy budget is spent: epsilon %.3g of %g at delta %g in %s, and this update would "
-                    "make it %.3g",
+                    "the site's privacy budget is spent: epsilon %.4g of %g at delta %g in %s, and this update would "
+                    "make it %.4g",
                     privacy_epsilon(total, budget->delta), budget->epsilon, budget->delta, slash ? slash + 1 : path,
                     epsilon);
 }

@@ -12,9 +12,24 @@ enum { LINES_PER_S = 200, LINES_AT_ONCE = 2000 };
 
 /* -- its messages */
 
+/* What the trainer says stays in this site's own log. */
+static bool keeps_words(const struct run *run)
+{
+    return filter_chain_withholds(run->scope.chain, FILTER_WITHHELD_WORDS);
+}
+
+/* What others get to read of a text of the trainer. */
+static const char *for_others(const struct run *run, const char *text)
+{
+    if (!keeps_words(run) || !*text) return text;
+    log_event(LOG_INFO, "trainer-says", "job=%s text=%s", run->job, text);
+    return "(the site keeps the trainer's words to itself)";
+}
+
 /* A trainer may print or log as much as it likes; the federation's topics and other people's logs take a part of it. */
 static bool may_be_heard(struct run *run)
 {
+    if (keeps_words(run)) return false;
     if (!bucket_take(&run->lines, run_now_ms(run))) {
         run->n_left_out++;
         return false;
@@ -60,13 +75,13 @@ static void on_message(void *context, const struct message *message, int *fd)
     case MESSAGE_NEXT: on_next(run); break;
     case MESSAGE_RESULT: run_task_result(run, message, fd); break;
     case MESSAGE_LOG:
-        if (may_be_heard(run))
+        if (!filter_chain_withholds(run->scope.chain, FILTER_WITHHELD_METRICS) && may_be_heard(run))
             node_telemetry(run->site->node, run->job, run->task.round, "metric", message->key, message->value,
                            message->step, NULL);
         break;
     case MESSAGE_FAILED:
         if (run->task.state == TASK_DUE || run->task.state == TASK_GIVEN)
-            run_task_give_up(run, "the trainer says: %s", message->reason);
+            run_task_give_up(run, "the trainer says: %s", for_others(run, message->reason));
         else if (may_be_heard(run))
             run_say(run, "the trainer says: %s", message->reason);
         break;
@@ -93,7 +108,10 @@ enum anb_status run_trainer_listen(struct run *run, struct anb_error *err)
 void run_trainer_line(void *context, const char *source, const char *text)
 {
     struct run *run = context;
-    if (may_be_heard(run)) node_telemetry(run->site->node, run->job, run->task.round, source, NULL, 0, -1, text);
+    if (may_be_heard(run))
+        node_telemetry(run->site->node, run->job, run->task.round, source, NULL, 0, -1, text);
+    else if (keeps_words(run))
+        log_event(LOG_INFO, "trainer-line", "job=%s source=%s text=%s", run->job, source, text);
 }
 
 /* The limit that the site set and that ended it; NULL: none did. */
@@ -161,7 +179,7 @@ void run_trainer_ended(void *context, int wait_status)
     ending.was_due =
         run->task.state == TASK_GIVEN || (run->task.state == TASK_DUE && run->launched_for == run->task.round);
     process_status_text(wait_status, ending.how);
-    snprintf(ending.last, sizeof ending.last, "%s", process_last_line(run->process));
+    snprintf(ending.last, sizeof ending.last, "%s", for_others(run, process_last_line(run->process)));
     run_audit(run, AUDIT_TRAINER_ENDED, wait_status == 0 ? "ok" : "failed", ending.how, NULL);
     close_process(run, ending.how);
     tell_ending(run, &ending, wait_status);

@@ -107,9 +107,9 @@ enum anb_status upload_keep(struct upload *upload, const struct message *message
         if (!name) return anb_fail(err, ANB_NO_MEMORY, "no memory for metrics");
         upload->metrics[i] = (struct metric){.name = name, .value = message->metrics[i].value};
     }
-    upload->n_metrics = message->n_metrics;
+    upload->n_metrics = filter_chain_withholds(scope->chain, FILTER_WITHHELD_METRICS) ? 0 : message->n_metrics;
     upload->params_type = message->params_type;
-    upload->weight = message->weight;
+    upload->weight = filter_chain_withholds(scope->chain, FILTER_WITHHELD_WEIGHT) ? 1 : message->weight;
     return take_model(upload, message, order, scope, model, err);
 }
 

@@ -82,6 +82,33 @@ static void sites_with_the_same_filters_and_with_others_count_together(void)
     }
 }
 
+static void metrics_that_a_site_withholds_are_those_of_the_others(void)
+{
+    struct ending both = run_with(NULL, NULL, SPEC_2);
+    struct ending one = run_with(POLICY("{withhold: [metrics, weight]}"), NULL, SPEC_2);
+    struct ending none = run_with(POLICY("{withhold: [metrics]}"), POLICY("{withhold: [metrics]}"), SPEC_2);
+    CHECK_EQUAL(one.outcome, OUTCOME_COMPLETED);
+    CHECK_EQUAL(none.outcome, OUTCOME_COMPLETED);
+    CHECK_EQUAL(one.n_counted, 2);
+    CHECK(isfinite(both.loss) && isfinite(one.loss) && one.loss != both.loss);
+    CHECK(isnan(none.loss));
+    CHECK(digest_equal(&both.model, &one.model)); /* sums of small whole numbers: exact as a change, too */
+}
+
+static void words_that_a_site_withholds_stand_in_no_reason(void)
+{
+    const char *policies[] = {POLICY("{withhold: [words]}")};
+    struct ending ending = {.outcome = OUTCOME_COMPLETED};
+    struct agents *agents = agents_open_with(1, policies);
+    const char *script = "#!/bin/sh\necho patient 4711 has no image >&2\nexit 3\n";
+    CHECK(agents_await(agents, agents_submit(agents, script, "\"rounds\":1,\"sites\":{\"minimum\":1}"), &ending));
+    agents_close(agents);
+    CHECK_EQUAL(ending.outcome, OUTCOME_FAILED);
+    CHECK(strstr(ending.excluded, "exit status 3") != NULL);
+    CHECK(strstr(ending.excluded, "4711") == NULL);
+    CHECK(strstr(ending.excluded, "keeps the trainer's words to itself") != NULL);
+}
+
 static void what_is_excluded_stays_as_it_was(void)
 {
     struct ending plain = run_with(NULL, NULL, SPEC_2);
@@ -114,5 +141,7 @@ static void a_killed_agent_has_spent_what_its_ledger_says(void)
 TEST_MAIN("filters", TEST(a_scope_that_the_site_does_not_have_is_a_reason),
           TEST(without_a_budget_left_nothing_leaves_and_the_job_says_why),
           TEST(the_job_goes_on_by_its_quorum_when_one_site_has_spent_all),
-          TEST(sites_with_the_same_filters_and_with_others_count_together), TEST(what_is_excluded_stays_as_it_was),
+          TEST(sites_with_the_same_filters_and_with_others_count_together),
+          TEST(metrics_that_a_site_withholds_are_those_of_the_others),
+          TEST(words_that_a_site_withholds_stand_in_no_reason), TEST(what_is_excluded_stays_as_it_was),
           TEST(a_killed_agent_has_spent_what_its_ledger_says))

@@ -132,7 +132,7 @@ static void a_spent_budget_is_a_reason(void)
     CHECK_STATUS(scope_can_afford(&f.scope, &test_error), ANB_OK);
     CHECK_STATUS(filtering_prepare(one, &filter, &test_error), ANB_OK);
     CHECK_EQUAL(filtering_prepare(two, &filter, &test_error), ANB_DENIED);
-    CHECK(strstr(test_error.text, "budget is spent: epsilon 4.73 of 5 at delta 1e-05 in ward.ledger") != NULL);
+    CHECK(strstr(test_error.text, "budget is spent: epsilon 4.728 of 5 at delta 1e-05 in ward.ledger") != NULL);
     CHECK_EQUAL(scope_can_afford(&f.scope, &test_error), ANB_DENIED);
     CHECK_EQUAL(spent(&f), 0.5);
     filtering_free(one);

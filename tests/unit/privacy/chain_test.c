@@ -46,6 +46,8 @@ static void numbers_out_of_range_are_refused(void)
     check_refused("  - quantise: plain\n", "quantise must be f16, bf16 or int8");
     check_refused("  - exclude: []\n", "exclude must be a list");
     check_refused("  - exclude: [1]\n", "a pattern must be a text");
+    check_refused("  - withhold: [metrics, model]\n", "withhold takes metrics, weight, words");
+    check_refused("  - withhold: metrics\n", "withhold must be a list");
     check_refused("  - norm_clip: {norm: 1, per: layer}\n", "per must be update or tensor");
 }
 
@@ -83,6 +85,7 @@ static void a_full_list_is_read_and_described(void)
     struct filter_chain *chain;
     CHECK_STATUS(parse("filters:\n"
                        "  - budget: {epsilon: 8, delta: 1e-5}\n"
+                       "  - withhold: [words, metrics]\n"
                        "  - exclude: [\"head.*\", \"*.running_mean\"]\n"
                        "  - norm_clip: {norm: 2.5, per: tensor}\n"
                        "  - percentile: {keep: 10}\n"
@@ -95,11 +98,16 @@ static void a_full_list_is_read_and_described(void)
     CHECK_EQUAL(chain->clip, FILTER_CLIP_TENSOR);
     CHECK_EQUAL(chain->encoding, ENCODING_INT8);
     CHECK(filter_chain_spends(chain));
+    CHECK(filter_chain_withholds(chain, FILTER_WITHHELD_METRICS));
+    CHECK(filter_chain_withholds(chain, FILTER_WITHHELD_WORDS));
+    CHECK(!filter_chain_withholds(chain, FILTER_WITHHELD_WEIGHT));
+    CHECK(!filter_chain_withholds(NULL, FILTER_WITHHELD_WORDS));
     CHECK(filter_chain_excludes(chain, "head.weight"));
     CHECK(filter_chain_excludes(chain, "layer1.bn.running_mean"));
     CHECK(!filter_chain_excludes(chain, "body.weight"));
     filter_chain_describe(chain, text);
-    CHECK_TEXT(text, "exclude 2 patterns, norm_clip 2.5 per tensor, percentile 10 %, noise 1.5, budget (8, 1e-05), "
+    CHECK_TEXT(text, "withhold 2 things, exclude 2 patterns, norm_clip 2.5 per tensor, percentile 10 %, noise 1.5, "
+                     "budget (8, 1e-05), "
                      "quantise int8");
     filter_chain_free(chain);
 }
