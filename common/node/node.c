@@ -381,6 +381,11 @@ int64_t node_wait(struct node *node, int64_t offset, int64_t timeout_ms)
     return now;
 }
 
+struct node_trust *node_trust(const struct node *node)
+{
+    return node->trust;
+}
+
 struct bus *node_bus(struct node *node)
 {
     return node->bus;

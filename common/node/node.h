@@ -53,6 +53,7 @@ void node_unlock(struct node *node);
 struct federation *node_federation(struct node *node); /* for the owner thread, under node_lock */
 
 struct bus *node_bus(struct node *node);
+struct node_trust *node_trust(const struct node *node);
 const char *node_name(const struct node *node);
 const char *node_project(const struct node *node);
 int32_t node_partitions(const struct node *node);

@@ -243,6 +243,15 @@ void node_trust_each(struct node_trust *trust, enum roster_role role, node_trust
     pthread_rwlock_unlock(&trust->lock);
 }
 
+enum anb_status node_trust_read(struct node_trust *trust, node_trust_look *look, void *context, struct anb_error *err)
+{
+    pthread_rwlock_rdlock(&trust->lock);
+    enum anb_status status = trust->roster ? look(trust->roster, trust->root, context, err)
+                                           : anb_fail(err, ANB_UNAVAILABLE, "no roster is in force yet: try again");
+    pthread_rwlock_unlock(&trust->lock);
+    return status;
+}
+
 const char *node_trust_project(const struct node_trust *trust)
 {
     return trust->project;

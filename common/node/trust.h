@@ -72,6 +72,12 @@ bool node_trust_has_role(struct node_trust *trust, const char *name, enum roster
 typedef void node_trust_visit(const struct roster_member *member, void *context);
 void node_trust_each(struct node_trust *trust, enum roster_role role, node_trust_visit *visit, void *context);
 
+/* Let `look` see the roster in force and the root that signed it; it keeps neither and does not call this module.
+ * UNAVAILABLE while there is no roster, else what `look` gives. */
+typedef enum anb_status node_trust_look(const struct roster *roster, const struct certificate *root, void *context,
+                                        struct anb_error *err);
+enum anb_status node_trust_read(struct node_trust *trust, node_trust_look *look, void *context, struct anb_error *err);
+
 /* -- signatures and keys */
 
 /* With this node's identity key. */

@@ -10,7 +10,7 @@
 
 struct settings {
     struct service_settings common;
-    char *data_folder, *listen, *rest_certificate, *rest_key, *rest_key_passphrase_file;
+    char *data_folder, *listen, *rest_certificate, *rest_key;
     int64_t max_model_mib, max_log_mib, outbox_hours, outbox_gib;
 };
 
@@ -22,8 +22,6 @@ static const struct option_entry entries[] = {
     OPTION_PATH_ENTRY(struct settings, rest_certificate, "rest-certificate",
                       "PEM file with what REST shows to its users: rest-certificate.pem of the kit"),
     OPTION_PATH_ENTRY(struct settings, rest_key, "rest-key", "PEM file with its key: rest-key.pem of the kit"),
-    OPTION_OPTIONAL_PATH_ENTRY(struct settings, rest_key_passphrase_file, "rest-key-passphrase-file",
-                               "the first line of this file decrypts that key"),
     OPTION_INT_ENTRY(struct settings, max_model_mib, "max-model-mib", "0", 0, 1 << 30, "MiB",
                      "largest initial model of a job; 0: no limit"),
     OPTION_INT_ENTRY(struct settings, max_log_mib, "max-log-mib", "64", 1, 65536, "MiB",
@@ -82,11 +80,8 @@ static enum anb_status run(struct service *service, struct node *node, struct an
                                          .log_limit_bytes = settings->max_log_mib << 20,
                                          .tls = {.certificate = settings->rest_certificate,
                                                  .key = settings->rest_key,
-                                                 .passphrase_file = settings->rest_key_passphrase_file,
-                                                 .root = settings->common.kit.root},
-                                         .project = settings->common.project,
-                                         .root = settings->common.kit.root,
-                                         .roster = settings->common.kit.roster};
+                                                 .passphrase_file = settings->common.kit.key_passphrase_file,
+                                                 .root = settings->common.kit.root}};
     struct server server;
     enum anb_status status = server_start(&server, node, &config, err);
     if (status != ANB_OK) return status;

@@ -13,12 +13,11 @@ static enum anb_status may_change(void *context, struct anb_error *err)
     return conductor_may_change(((struct server *)context)->conductor, err);
 }
 
-static enum anb_status open_users(struct server *server, const struct server_config *config, struct anb_error *err)
+static enum anb_status open_users(struct server *server, struct anb_error *err)
 {
     char path[sizeof server->folders.data + 16];
     snprintf(path, sizeof path, "%s/tokens.json", server->folders.data);
-    const struct users_config users = {config->project, config->root, config->roster, path};
-    return users_open(&users, &server->users, err);
+    return users_open(node_trust(server->node), path, &server->users, err);
 }
 
 static enum anb_status start_http(struct server *server, const struct server_config *config, struct anb_error *err)
@@ -52,7 +51,7 @@ static enum anb_status start_parts(struct server *server, const struct server_co
     if (status == ANB_OK)
         status = submitter_new(node, server->conductor, folders->incoming, config->model_limit_bytes,
                                &server->submitter, err);
-    if (status == ANB_OK) status = open_users(server, config, err);
+    if (status == ANB_OK) status = open_users(server, err);
     if (status == ANB_OK && config->tls.certificate) status = tls_open(&config->tls, &server->tls, err);
     if (status == ANB_OK) status = start_http(server, config, err);
     if (status == ANB_OK) status = submitter_start(server->submitter, server->http, err);

@@ -34,10 +34,9 @@ struct server {
 struct server_config {
     const char *data_folder;
     const char *listen;
-    int64_t model_limit_bytes;           /* 0: none */
-    int64_t log_limit_bytes;             /* of a job */
-    struct tls_files tls;                /* without a certificate: plain HTTP on the loopback address, for tests */
-    const char *project, *root, *roster; /* whose users: the name, two files of the kit */
+    int64_t model_limit_bytes; /* 0: none */
+    int64_t log_limit_bytes;   /* of a job */
+    struct tls_files tls;      /* without a certificate: plain HTTP on the loopback address, for tests */
 };
 
 /* `node` must outlive the server. Nothing is left running after a failure. */

@@ -1,20 +1,23 @@
 #include "server/users.h"
 
-#include "base/clock.h"
-#include "base/file.h"
-#include "trust/roster.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { ROOT_CEILING_BYTES = 1 << 16, DAY_MS = 86400000 };
+enum { DAY_MS = 86400000 };
 
 struct users {
-    struct certificate *root;
-    struct roster *roster;
+    struct node_trust *trust;
     struct tokens *tokens;
+};
+
+/* What is asked while the roster in force is looked at. */
+struct question {
+    const struct users *users;
+    const struct credentials *credentials;
+    int64_t now_ms;
+    struct user *user;
 };
 
 static const char *const role_words[] = {
@@ -40,36 +43,12 @@ bool user_role_parse(const char *word, enum user_role *role)
 
 /* -- opening */
 
-static enum anb_status read_root(const char *path, struct certificate **root, struct anb_error *err)
-{
-    struct buf text;
-    buf_init(&text, ROOT_CEILING_BYTES);
-    enum anb_status status = file_read(path, &text, err);
-    if (status == ANB_OK) status = certificate_read_pem(buf_slice(&text), path, root, err);
-    buf_fini(&text);
-    return status;
-}
-
-static enum anb_status read_roster(const struct users_config *config, struct users *users, struct anb_error *err)
-{
-    struct buf text;
-    buf_init(&text, ROSTER_MAX_BYTES);
-    enum anb_status status = file_read(config->roster, &text, err);
-    if (status == ANB_OK)
-        status =
-            roster_parse(buf_slice(&text), users->root, config->project, clock_wall_ms() / 1000, &users->roster, err);
-    if (status != ANB_OK) anb_error_prefix(err, "roster: ");
-    buf_fini(&text);
-    return status;
-}
-
-enum anb_status users_open(const struct users_config *config, struct users **users, struct anb_error *err)
+enum anb_status users_open(struct node_trust *trust, const char *tokens, struct users **users, struct anb_error *err)
 {
     struct users *opened = calloc(1, sizeof *opened);
     if (!opened) return anb_fail(err, ANB_NO_MEMORY, "no memory for users");
-    enum anb_status status = read_root(config->root, &opened->root, err);
-    if (status == ANB_OK) status = read_roster(config, opened, err);
-    if (status == ANB_OK) status = tokens_open(config->tokens, &opened->tokens, err);
+    opened->trust = trust;
+    enum anb_status status = tokens_open(tokens, &opened->tokens, err);
     if (status == ANB_OK)
         *users = opened;
     else
@@ -80,8 +59,6 @@ enum anb_status users_open(const struct users_config *config, struct users **use
 void users_close(struct users *users)
 {
     if (!users) return;
-    certificate_free(users->root);
-    roster_free(users->roster);
     tokens_close(users->tokens);
     free(users);
 }
@@ -105,22 +82,22 @@ static const struct roster_member *find_by_certificate(const struct roster *rost
     return NULL;
 }
 
-static enum anb_status identify_certificate(const struct users *users, struct slice der, int64_t now_ms,
-                                            struct user *user, struct anb_error *err)
+static enum anb_status identify_certificate(const struct roster *roster, const struct certificate *root,
+                                            const struct question *question, struct anb_error *err)
 {
-    const struct roster *roster = users->roster;
     struct certificate *certificate = NULL;
     struct certificate_times times = {0, 0};
-    const struct roster_member *member = find_by_certificate(roster, der);
+    const struct roster_member *member = find_by_certificate(roster, question->credentials->certificate);
     if (!member)
         return anb_fail(err, ANB_DENIED,
                         "this certificate is not the one of a user in the roster of project %s (version %lld): it may "
                         "be revoked, renewed or another project's; who keeps the project gives you a kit",
                         roster->project, (long long)roster->version);
-    enum anb_status status = roster_certificate(roster, member, users->root, now_ms / 1000, &certificate, err);
+    enum anb_status status = roster_certificate(roster, member, root, question->now_ms / 1000, &certificate, err);
     if (status == ANB_OK) status = certificate_times(certificate, &times, err);
     certificate_free(certificate);
     if (status != ANB_OK) return status;
+    struct user *user = question->user;
     *user = (struct user){.role = role_of(member), .is_certified = true, .expires_ms = times.until_s * 1000};
     snprintf(user->name, sizeof user->name, "%s", member->name);
     return ANB_OK;
@@ -133,20 +110,15 @@ static bool may_give(enum user_role giver, enum user_role role)
     return role == USER_MONITOR ? giver >= USER_LEAD : role <= giver;
 }
 
-static const struct roster_member *find_user(const struct users *users, const char *name)
-{
-    return roster_find(users->roster, CERTIFICATE_USER, name);
-}
-
 /* Is it good now, and would its maker get it again? */
-static enum anb_status check_token(const struct users *users, const struct token *token, int64_t now_ms,
+static enum anb_status check_token(const struct roster *roster, const struct token *token, int64_t now_ms,
                                    struct anb_error *err)
 {
-    const struct roster_member *creator = find_user(users, token->creator);
+    const struct roster_member *creator = roster_find(roster, CERTIFICATE_USER, token->creator);
     if (now_ms >= token->expires_ms)
         return anb_fail(err, ANB_DENIED, "token %s has expired: %s can make another one (anabranch token create)",
                         token->id, token->creator);
-    if (!creator || roster_revocation(users->roster, token->name))
+    if (!creator || roster_revocation(roster, token->name))
         return anb_fail(err, ANB_DENIED, "token %s is void: %s is not in the roster any more", token->id,
                         creator ? token->name : token->creator);
     if (!may_give(role_of(creator), token->role))
@@ -155,33 +127,43 @@ static enum anb_status check_token(const struct users *users, const struct token
     return ANB_OK;
 }
 
-static enum anb_status identify_token(const struct users *users, const char *authorization, int64_t now_ms,
-                                      struct user *user, struct anb_error *err)
+static enum anb_status identify_token(const struct roster *roster, const struct question *question,
+                                      struct anb_error *err)
 {
     static const char scheme[] = "Bearer ";
     size_t length = sizeof scheme - 1;
-    if (strncasecmp(authorization, scheme, length) != 0)
+    const char *shown = question->credentials->authorization;
+    if (strncasecmp(shown, scheme, length) != 0)
         return anb_fail(err, ANB_DENIED, "Authorization must be \"Bearer TOKEN\"");
-    const struct token *token = tokens_find(users->tokens, authorization + length);
+    const struct token *token = tokens_find(question->users->tokens, shown + length);
     if (!token)
         return anb_fail(err, ANB_DENIED,
                         "this server does not know that token: it was revoked, another server made it, or it is not "
                         "whole; an admin can make one (anabranch token create)");
-    enum anb_status status = check_token(users, token, now_ms, err);
+    enum anb_status status = check_token(roster, token, question->now_ms, err);
     if (status != ANB_OK) return status;
-    *user = (struct user){.role = token->role, .expires_ms = token->expires_ms};
-    memcpy(user->name, token->name, sizeof user->name);
+    *question->user = (struct user){.role = token->role, .expires_ms = token->expires_ms};
+    memcpy(question->user->name, token->name, sizeof token->name);
     return ANB_OK;
 }
 
-static enum anb_status check_name(const struct users *users, const struct user *user, const char *name,
+struct naming { /* may this user have a token for that name? */
+    const struct user *user;
+    const char *name;
+};
+
+static enum anb_status check_name(const struct roster *roster, const struct certificate *root, void *context,
                                   struct anb_error *err)
 {
+    const struct naming *naming = context;
+    const struct user *user = naming->user;
+    const char *name = naming->name;
+    (void)root;
     if (strcmp(name, user->name) == 0) return ANB_OK;
     if (user->role != USER_ADMIN)
         return anb_fail(err, ANB_DENIED, "a %s makes tokens for himself: an admin can make one for %s",
                         user_role_word(user->role), name);
-    if (roster_find_any(users->roster, name) || roster_revocation(users->roster, name))
+    if (roster_find_any(roster, name) || roster_revocation(roster, name))
         return anb_fail(err, ANB_DENIED, "%s has, or had, a place in the roster: only %s makes tokens for that name",
                         name, name);
     return ANB_OK;
@@ -201,7 +183,8 @@ enum anb_status users_create_token(struct users *users, const struct user *user,
     if (!may_give(user->role, token.role))
         return anb_fail(err, ANB_DENIED, "a %s cannot give the role %s: an admin can", user_role_word(user->role),
                         user_role_word(token.role));
-    enum anb_status status = check_name(users, user, name, err);
+    struct naming naming = {user, name};
+    enum anb_status status = node_trust_read(users->trust, check_name, &naming, err);
     if (status != ANB_OK) return status;
     snprintf(token.name, sizeof token.name, "%s", name);
     snprintf(token.creator, sizeof token.creator, "%s", user->name);
@@ -213,14 +196,21 @@ struct tokens *users_tokens(struct users *users)
     return users->tokens;
 }
 
-enum anb_status users_identify(struct users *users, const struct credentials *credentials, int64_t now_ms,
-                               struct user *user, struct anb_error *err)
+static enum anb_status identify(const struct roster *roster, const struct certificate *root, void *context,
+                                struct anb_error *err)
 {
-    if (credentials->authorization) return identify_token(users, credentials->authorization, now_ms, user, err);
-    if (credentials->certificate.size > 0)
-        return identify_certificate(users, credentials->certificate, now_ms, user, err);
+    const struct question *question = context;
+    if (question->credentials->authorization) return identify_token(roster, question, err);
+    if (question->credentials->certificate.size > 0) return identify_certificate(roster, root, question, err);
     return anb_fail(err, ANB_DENIED,
                     "who are you? Show the certificate of a user (anabranch login URL --kit FOLDER) or a token "
                     "(--token-file FILE): an admin of project %s can give you one",
-                    users->roster->project);
+                    roster->project);
+}
+
+enum anb_status users_identify(struct users *users, const struct credentials *credentials, int64_t now_ms,
+                               struct user *user, struct anb_error *err)
+{
+    struct question question = {users, credentials, now_ms, user};
+    return node_trust_read(users->trust, identify, &question, err);
 }

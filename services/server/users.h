@@ -8,21 +8,17 @@
 #ifndef ANB_SERVER_USERS_H
 #define ANB_SERVER_USERS_H
 
+#include "node/trust.h"
 #include "server/tokens.h"
 #include "server/user.h"
 
 struct users;
 
-struct users_config {
-    const char *project;
-    const char *root, *roster; /* files: the project's certificate in PEM, the signed list */
-    const char *tokens;        /* file */
-};
-
-enum anb_status users_open(const struct users_config *config, struct users **users, struct anb_error *err);
+/* `trust` has the roster in force, always the newest, and must outlive the users; `tokens` is a file. */
+enum anb_status users_open(struct node_trust *trust, const char *tokens, struct users **users, struct anb_error *err);
 void users_close(struct users *users); /* NULL is fine */
 
-/* DENIED, with what is wrong and who can cure it. */
+/* DENIED, with what is wrong and who can cure it; UNAVAILABLE while no roster is in force. */
 enum anb_status users_identify(struct users *users, const struct credentials *credentials, int64_t now_ms,
                                struct user *user, struct anb_error *err);
 

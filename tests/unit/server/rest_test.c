@@ -8,7 +8,6 @@
 #include "node/node.h"
 #include "server/server.h"
 #include "support/identity.h"
-#include "support/people.h"
 #include "support/raw_http.h"
 #include "support/schema.h"
 #include "support/test.h"
@@ -35,7 +34,6 @@ struct stage { /* a server and the thread that owns it */
     char token[TOKEN_TEXT_BYTES]; /* of ann, an admin */
 };
 
-static struct people people;
 static struct identities *identities; /* of the nodes */
 
 static struct memory_log *memory;
@@ -81,13 +79,7 @@ static void start_one(struct stage *stage, const char *name)
                                        .timeout_ms = 5000,
                                        .outbox_retention_ms = -1,
                                        .outbox_retention_bytes = -1};
-    char root[512], roster[512];
-    snprintf(root, sizeof root, "%s/root.pem", people.folder);
-    snprintf(roster, sizeof roster, "%s/roster", people.folder);
     const struct server_config server = {.data_folder = stage->folder,
-                                         .project = "p",
-                                         .root = root,
-                                         .roster = roster,
                                          .listen = "127.0.0.1:0",
                                          .model_limit_bytes = 1 << 20,
                                          .log_limit_bytes = 1 << 20};
@@ -117,10 +109,10 @@ static void begin(void)
     log_setup("server", getenv("REST_LOG") ? LOG_DEBUG : LOG_ERROR);
     memory = memory_log_new(NULL, NULL, 1);
     openapi = openapi_load();
-    people_begin(&people, test_folder());
     identities = identities_new("p");
     identities_add(identities, "server-1", 1 << ROSTER_SERVER);
     identities_add(identities, "server-2", 1 << ROSTER_SERVER);
+    identities_add(identities, "ann", 1 << ROSTER_ADMIN);
     identities_sign(identities);
     start_one(&first, "server-1");
 }
@@ -131,7 +123,6 @@ static void end(void)
     file_remove_folder(first.folder, NULL);
     memory_log_free(memory);
     identities_free(identities);
-    people_end(&people);
     doc_free(openapi);
 }
 

@@ -1,7 +1,7 @@
 /* Who is believed to be whom: certificates and tokens that are wrong in one thing each, then good ones. */
 #include "base/clock.h"
 #include "server/users.h"
-#include "support/people.h"
+#include "support/identity.h"
 #include "support/test.h"
 
 #include <stdio.h>
@@ -10,40 +10,44 @@
 
 enum { DAY_S = 86400 };
 
-static struct people people;
+static struct identities *people; /* ann is an admin, leo a lead, mia and max are members, rex was one; a server */
+static struct node_trust *trust;
 static struct users *users;
-static char root[512], roster[512], tokens[512], text[TOKEN_TEXT_BYTES];
+static char tokens[512], text[TOKEN_TEXT_BYTES];
+static unsigned char der[ROSTER_CERTIFICATE_BYTES];
 static int64_t now_ms;
 
-static void open_users(void)
+/* The next version of the roster comes into force, while the server runs. */
+static void publish(void)
 {
-    const struct users_config config = {"p", root, roster, tokens};
-    snprintf(root, sizeof root, "%s/root.pem", people.folder);
-    snprintf(roster, sizeof roster, "%s/roster", people.folder);
-    snprintf(tokens, sizeof tokens, "%s/tokens.json", people.folder);
-    CHECK_STATUS(users_open(&config, &users, &test_error), ANB_OK);
-    REQUIRE(users != NULL);
+    struct slice roster = identities_sign(people);
+    CHECK_STATUS(node_trust_replace(trust, roster, now_ms / 1000, &test_error), ANB_OK);
 }
 
 static void begin(void)
 {
-    people_begin(&people, test_folder());
+    static const struct {
+        const char *name;
+        enum roster_role role;
+    } all[] = {{"ann", ROSTER_ADMIN},  {"leo", ROSTER_LEAD},   {"mia", ROSTER_MEMBER},
+               {"max", ROSTER_MEMBER}, {"rex", ROSTER_MEMBER}, {"server-1", ROSTER_SERVER}};
     now_ms = clock_wall_ms();
-    open_users();
-}
-
-static void open_again(void)
-{
-    people_write(&people);
-    users_close(users);
-    users = NULL;
-    open_users();
+    people = identities_new("p");
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) identities_add(people, all[i].name, 1u << all[i].role);
+    identities_sign(people);
+    trust = identities_trust(people, "server-1");
+    identities_revoke(people, "rex");
+    publish();
+    snprintf(tokens, sizeof tokens, "%s/tokens.json", test_folder());
+    CHECK_STATUS(users_open(trust, tokens, &users, &test_error), ANB_OK);
+    REQUIRE(users != NULL);
 }
 
 static void end(void)
 {
     users_close(users);
-    people_end(&people);
+    node_trust_free(trust);
+    identities_free(people);
     unlink(tokens);
 }
 
@@ -65,11 +69,46 @@ static void check_refused(const char *authorization, struct slice certificate, c
 
 static const struct slice none = {NULL, 0};
 
+/* As the last roster has it, in `der`. */
+static struct slice certificate_in(const struct identities *identities, const char *name)
+{
+    struct roster *roster = NULL;
+    CHECK_STATUS(roster_parse(identities_roster(identities), identities_root(identities), "p", now_ms / 1000, &roster,
+                              &test_error),
+                 ANB_OK);
+    const struct roster_member *member = roster ? roster_find_any(roster, name) : NULL;
+    REQUIRE(member != NULL);
+    memcpy(der, member->certificate, member->certificate_bytes);
+    size_t size = member->certificate_bytes;
+    roster_free(roster);
+    return slice_of(der, size);
+}
+
 static struct slice certificate_of(const char *name)
 {
-    const struct roster_member *member = roster_find_any(people.roster, name);
-    REQUIRE(member != NULL);
-    return slice_of(member->certificate, member->certificate_bytes);
+    return certificate_in(people, name);
+}
+
+/* Made by the project's root, and in no roster. */
+static struct slice stranger(const char *name)
+{
+    struct key *key = NULL;
+    struct certificate *made = NULL;
+    struct buf bytes;
+    const struct certificate_subject subject = {CERTIFICATE_USER, "p", name, NULL, 0};
+    const struct certificate_times times = {now_ms / 1000 - DAY_S, now_ms / 1000 + DAY_S};
+    buf_init(&bytes, sizeof der);
+    CHECK_STATUS(key_make(&key, &test_error), ANB_OK);
+    CHECK_STATUS(certificate_issue(identities_root(people), identities_root_key(people), &subject, key, &times, &made,
+                                   &test_error),
+                 ANB_OK);
+    CHECK_STATUS(certificate_write_der(made, &bytes, &test_error), ANB_OK);
+    size_t size = bytes.size;
+    memcpy(der, bytes.data, size);
+    buf_fini(&bytes);
+    certificate_free(made);
+    key_free(key);
+    return slice_of(der, size);
 }
 
 static enum anb_status wish_for(const char *who, enum user_role own, const struct token_wish *wish)
@@ -102,77 +141,71 @@ static void who_shows_nothing_is_nobody(void)
 
 static void certificates_that_the_roster_does_not_have_are_nobodys(void)
 {
-    unsigned char der[PEOPLE_DER_BYTES];
-    const struct certificate_subject ann = {CERTIFICATE_USER, "p", "ann", NULL, 0},
-                                     eve = {CERTIFICATE_USER, "p", "eve", NULL, 0};
-    struct people others;
     begin();
+    struct identities *others = identities_new("p"); /* another root */
     check_refused(NULL, slice_of("no certificate", 14), "not the one of a user");
-    check_refused(NULL, slice_of(der, people_stranger(&people, &ann, der)), "not the one of a user"); /* an old one */
-    check_refused(NULL, slice_of(der, people_stranger(&people, &eve, der)), "not the one of a user");
+    check_refused(NULL, stranger("ann"), "not the one of a user"); /* an old one of hers, say */
+    check_refused(NULL, stranger("eve"), "not the one of a user");
     check_refused(NULL, certificate_of("server-1"), "not the one of a user"); /* a node is no user */
-    people_begin(&others, test_folder());                                     /* another root */
-    const struct roster_member *foreign = roster_find_any(others.roster, "ann");
-    check_refused(NULL, slice_of(foreign->certificate, foreign->certificate_bytes), "not the one of a user");
-    people_end(&others);
-    people_write(&people);
+    identities_add(others, "ann", 1 << ROSTER_ADMIN);
+    identities_sign(others);
+    check_refused(NULL, certificate_in(others, "ann"), "not the one of a user");
+    identities_free(others);
     end();
 }
 
 static void a_certificate_that_is_over_or_not_yet_is_refused(void)
 {
     begin();
-    people_add(&people, CERTIFICATE_USER, "mia", ROSTER_MEMBER, now_ms / 1000 - 2 * DAY_S, now_ms / 1000 - DAY_S);
-    people_add(&people, CERTIFICATE_USER, "max", ROSTER_MEMBER, now_ms / 1000 + DAY_S, now_ms / 1000 + 2 * DAY_S);
-    open_again();
+    const struct certificate_times past = {now_ms / 1000 - 2 * DAY_S, now_ms / 1000 - DAY_S},
+                                   future = {now_ms / 1000 + DAY_S, now_ms / 1000 + 2 * DAY_S};
+    identities_add_for(people, "mia", 1 << ROSTER_MEMBER, &past);
+    identities_add_for(people, "max", 1 << ROSTER_MEMBER, &future);
+    publish();
     check_refused(NULL, certificate_of("mia"), "expired");
     check_refused(NULL, certificate_of("max"), "not yet valid");
     end();
 }
 
-static void a_certificate_with_another_usage_is_refused(void)
+static void a_certificate_with_another_usage_or_name_is_refused(void)
 {
     static const char *const hosts[] = {"localhost"};
-    const struct certificate_subject server = {CERTIFICATE_REST, "p", "mia", hosts, 1};
-    struct roster_member member = {.kind = CERTIFICATE_USER, .name = "mia", .roles = 1u << ROSTER_MEMBER};
+    const struct certificate_subject server = {CERTIFICATE_REST, "p", "mia", hosts, 1},
+                                     eve = {CERTIFICATE_USER, "p", "eve", NULL, 0};
     begin();
-    member.certificate_bytes = people_stranger(&people, &server, member.certificate);
-    CHECK_STATUS(roster_put(people.roster, &member, &test_error), ANB_OK);
-    open_again();
+    identities_add_as(people, "mia", 1 << ROSTER_MEMBER, &server);
+    identities_add_as(people, "max", 1 << ROSTER_MEMBER, &eve);
+    publish();
     check_refused(NULL, certificate_of("mia"), "purpose");
+    check_refused(NULL, certificate_of("max"), "another subject");
     end();
 }
 
-static void a_certificate_of_another_name_than_the_rosters_is_refused(void)
+static void a_revoked_or_renewed_users_certificate_is_nobodys_at_once(void)
 {
-    const struct certificate_subject eve = {CERTIFICATE_USER, "p", "eve", NULL, 0};
-    struct roster_member member = {.kind = CERTIFICATE_USER, .name = "mia", .roles = 1u << ROSTER_MEMBER};
+    unsigned char mia[ROSTER_CERTIFICATE_BYTES], max[ROSTER_CERTIFICATE_BYTES];
+    struct user user;
     begin();
-    member.certificate_bytes = people_stranger(&people, &eve, member.certificate);
-    CHECK_STATUS(roster_put(people.roster, &member, &test_error), ANB_OK);
-    open_again();
-    check_refused(NULL, certificate_of("mia"), "another subject");
+    size_t mia_bytes = certificate_of("mia").size;
+    memcpy(mia, der, mia_bytes);
+    size_t max_bytes = certificate_of("max").size;
+    memcpy(max, der, max_bytes);
+    CHECK_STATUS(identify(NULL, slice_of(mia, mia_bytes), &user), ANB_OK);
+    identities_revoke(people, "mia");
+    identities_add(people, "max", 1 << ROSTER_MEMBER);
+    publish();
+    check_refused(NULL, slice_of(mia, mia_bytes), "not the one of a user");
+    check_refused(NULL, slice_of(max, max_bytes), "not the one of a user");
+    CHECK_STATUS(identify(NULL, certificate_of("max"), &user), ANB_OK);
     end();
 }
 
-static void a_revoked_users_certificate_is_nobodys(void)
+static void while_no_roster_is_in_force_all_wait(void)
 {
-    unsigned char der[PEOPLE_DER_BYTES];
+    struct user user;
     begin();
-    struct slice before = certificate_of("mia");
-    memcpy(der, before.data, before.size);
-    CHECK_STATUS(roster_revoke(people.roster, "mia", &test_error), ANB_OK);
-    open_again();
-    check_refused(NULL, slice_of(der, before.size), "not the one of a user");
-    end();
-}
-
-static void a_roster_of_another_project_or_root_is_refused(void)
-{
-    struct users *others = NULL;
-    begin();
-    const struct users_config config = {"q", root, roster, tokens};
-    CHECK_STATUS(users_open(&config, &others, &test_error), ANB_DENIED);
+    node_trust_rewind(trust);
+    CHECK_STATUS(identify(NULL, certificate_of("ann"), &user), ANB_UNAVAILABLE);
     end();
 }
 
@@ -232,11 +265,11 @@ static void a_token_ends_with_its_makers_place_or_role(void)
 {
     begin();
     CHECK_STATUS(wish_for("leo", USER_LEAD, &(struct token_wish){.days = 1}), ANB_OK);
-    people_add(&people, CERTIFICATE_USER, "leo", ROSTER_MEMBER, now_ms / 1000 - DAY_S, now_ms / 1000 + DAY_S);
-    open_again();
+    identities_add(people, "leo", 1 << ROSTER_MEMBER);
+    publish();
     check_refused(bearer(), none, "may not give the role lead any more");
-    CHECK_STATUS(roster_revoke(people.roster, "leo", &test_error), ANB_OK);
-    open_again();
+    identities_revoke(people, "leo");
+    publish();
     check_refused(bearer(), none, "leo is not in the roster any more");
     end();
 }
@@ -245,9 +278,9 @@ static void a_token_ends_when_the_name_it_stands_for_is_revoked(void)
 {
     begin();
     CHECK_STATUS(wish_for("ann", USER_ADMIN, &(struct token_wish){"bot", true, USER_MEMBER, 1}), ANB_OK);
-    people_add(&people, CERTIFICATE_USER, "bot", ROSTER_MEMBER, now_ms / 1000 - DAY_S, now_ms / 1000 + DAY_S);
-    CHECK_STATUS(roster_revoke(people.roster, "bot", &test_error), ANB_OK);
-    open_again();
+    identities_add(people, "bot", 1 << ROSTER_MEMBER);
+    identities_revoke(people, "bot");
+    publish();
     check_refused(bearer(), none, "bot is not in the roster any more");
     end();
 }
@@ -276,10 +309,10 @@ static void a_token_stands_for_its_name_with_its_role(void)
 
 TEST_MAIN("server_users", TEST(who_shows_nothing_is_nobody),
           TEST(certificates_that_the_roster_does_not_have_are_nobodys),
-          TEST(a_certificate_that_is_over_or_not_yet_is_refused), TEST(a_certificate_with_another_usage_is_refused),
-          TEST(a_certificate_of_another_name_than_the_rosters_is_refused), TEST(a_revoked_users_certificate_is_nobodys),
-          TEST(a_roster_of_another_project_or_root_is_refused), TEST(users_are_known_by_their_certificates),
-          TEST(who_came_with_a_token_makes_none), TEST(nobody_makes_a_token_above_himself_or_for_others),
-          TEST(a_token_ends_with_its_time), TEST(a_token_ends_with_its_makers_place_or_role),
-          TEST(a_token_ends_when_the_name_it_stands_for_is_revoked),
+          TEST(a_certificate_that_is_over_or_not_yet_is_refused),
+          TEST(a_certificate_with_another_usage_or_name_is_refused),
+          TEST(a_revoked_or_renewed_users_certificate_is_nobodys_at_once), TEST(while_no_roster_is_in_force_all_wait),
+          TEST(users_are_known_by_their_certificates), TEST(who_came_with_a_token_makes_none),
+          TEST(nobody_makes_a_token_above_himself_or_for_others), TEST(a_token_ends_with_its_time),
+          TEST(a_token_ends_with_its_makers_place_or_role), TEST(a_token_ends_when_the_name_it_stands_for_is_revoked),
           TEST(a_bad_token_is_not_made_good_by_a_certificate), TEST(a_token_stands_for_its_name_with_its_role))
