@@ -5,7 +5,9 @@
 #include "base/options.h"
 #include "bundle/bundle.h"
 #include "crypto/digest.h"
+#include "privacy/apply.h"
 #include "support/heap.h"
+#include "support/model.h"
 #include "support/test.h"
 
 #include <stdio.h>
@@ -172,6 +174,40 @@ static void bundles_are_packed_and_read_or_refused(void)
     fail_each_allocation(pack_and_read);
 }
 
+static struct doc *filters;
+static struct test_model update, base;
+
+static bool filter_an_update(void)
+{
+    static const unsigned char seed[FILTER_SEED_BYTES] = {1};
+    struct filter_chain *chain = NULL;
+    struct filter_run *run = NULL;
+    const struct filter_source source = {update.layout,      update.fd,        base.fd,
+                                         update.data_offset, base.data_offset, false};
+    unsigned char out[1024 + ENCODING_ROOM];
+    size_t size;
+    enum anb_status status = filter_chain_parse(filters, "filters", &chain, &test_error);
+    if (status == ANB_OK) status = filter_run_new(chain, &source, seed, &run, &test_error);
+    if (status == ANB_OK) status = filter_run_fill(run, 0, 1024, out, &size, &test_error);
+    CHECK(status == ANB_OK || status == ANB_NO_MEMORY);
+    filter_run_free(run);
+    filter_chain_free(chain);
+    return status == ANB_OK;
+}
+
+static void updates_are_filtered_or_not_at_all(void)
+{
+    static const char list[] = "[{budget: {epsilon: 8, delta: 1.0e-5}}, {exclude: [\"c*\", flags]}, "
+                               "{norm_clip: {norm: 1.0}}, {percentile: {keep: 10}}, {noise: {multiplier: 1.0}}]";
+    CHECK_STATUS(doc_parse_yaml(slice_of_text(list), "filters", &filters, &test_error), ANB_OK);
+    update = test_model_mixed(1000, 1);
+    base = test_model_mixed(1000, 2);
+    fail_each_allocation(filter_an_update);
+    test_model_free(&update);
+    test_model_free(&base);
+    doc_free(filters);
+}
+
 TEST_MAIN("heap", TEST(documents_are_parsed_or_not_at_all), TEST(documents_are_built_or_give_nothing),
           TEST(bufs_arenas_and_digests_give_back_what_they_have), TEST(settings_are_freed_when_one_cannot_be_kept),
-          TEST(bundles_are_packed_and_read_or_refused))
+          TEST(bundles_are_packed_and_read_or_refused), TEST(updates_are_filtered_or_not_at_all))

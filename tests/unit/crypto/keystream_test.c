@@ -9,7 +9,7 @@
 static struct keystream *open_stream(const char *key_hex)
 {
     unsigned char key[KEYSTREAM_KEY_BYTES];
-    struct keystream *keystream;
+    struct keystream *keystream = NULL;
     REQUIRE(hex_decode(key_hex, key, sizeof key));
     REQUIRE(keystream_new(key, &keystream, &test_error) == ANB_OK);
     return keystream;

@@ -17,7 +17,7 @@ static int32_t *draw(void)
 {
     static const unsigned char key[KEYSTREAM_KEY_BYTES] = {7};
     struct noise_table table;
-    struct keystream *keystream;
+    struct keystream *keystream = NULL;
     unsigned char *random = malloc((size_t)N * NOISE_BYTES);
     int32_t *out = malloc(N * sizeof *out);
     REQUIRE(random && out && keystream_new(key, &keystream, &test_error) == ANB_OK);
