@@ -10,16 +10,16 @@ bench_main() {
         # broker and federation are those of the tests
         supervise env PYTHONPATH=tests/e2e python3 "bench/$name.py" "${@:2}"
         ;;
-    fold)
+    fold | seal)
         setup_build
-        build release bench_fold
-        supervise build/release/bench/bench_fold "${@:2}"
+        build release "bench_$name"
+        supervise "build/release/bench/bench_$name" "${@:2}"
         ;;
     filters)
         setup_build
         build release bench_filters
         supervise build/release/bench/bench_filters "${@:2}"
         ;;
-    *) die "unknown benchmark '$name'; there are: exchange, latency, memory, start, fold, filters" ;;
+    *) die "unknown benchmark '$name'; there are: exchange, latency, memory, start, fold, filters, seal" ;;
     esac
 }

@@ -68,7 +68,7 @@ static enum anb_status encode(struct node *node, struct record *record, struct p
     struct pending *pending = calloc(1, sizeof *pending);
     if (!pending) return anb_fail(err, ANB_NO_MEMORY, "no memory for a record");
     pending->node = node;
-    buf_init(&pending->bytes, CONTROL_RECORD_MAX_BYTES);
+    buf_init(&pending->bytes, record_max_bytes(record->kind));
     enum anb_status status = voice_write(record, &pending->bytes, err);
     if (status == ANB_OK)
         *out = pending;

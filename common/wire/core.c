@@ -10,7 +10,7 @@ enum anb_status stream_core(const struct stream_opened *opened, struct digest *c
     bare->key_commitment = (struct digest){{0}};
     bare->receivers = NULL;
     bare->n_receivers = 0;
-    buf_init(&bytes, CONTROL_RECORD_MAX_BYTES);
+    buf_init(&bytes, OPENING_RECORD_MAX_BYTES);
     enum anb_status status = wire_encode(&record, &bytes, err);
     if (status == ANB_OK) status = digest_of(buf_slice(&bytes), core, err);
     buf_fini(&bytes);

@@ -143,9 +143,9 @@ enum anb_status wire_decode(struct slice bytes, struct arena *arena, struct reco
     memset(&got, 0, sizeof got);
     enum anb_status status = frame_open(bytes, &got.kind, &datum, err);
     if (status != ANB_OK) return status;
-    if (got.kind != RECORD_CHUNK && bytes.size > CONTROL_RECORD_MAX_BYTES)
-        return anb_fail(err, ANB_TOO_LARGE, "%s record: %zu bytes, at most %d may be", record_name(got.kind),
-                        bytes.size, CONTROL_RECORD_MAX_BYTES);
+    if (got.kind != RECORD_CHUNK && bytes.size > record_max_bytes(got.kind))
+        return anb_fail(err, ANB_TOO_LARGE, "%s record: %zu bytes, at most %zu may be", record_name(got.kind),
+                        bytes.size, record_max_bytes(got.kind));
     status = walk_datum(got.kind, datum, err);
     struct avro_state *state;
     if (status == ANB_OK) status = avro_state_lock(&state, err);

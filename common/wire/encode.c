@@ -91,9 +91,9 @@ static int fill(avro_value_t *value, const struct wire_type *type, const char *f
 
 static enum anb_status check_size(enum record_kind kind, size_t size, struct anb_error *err)
 {
-    if (kind == RECORD_CHUNK || size <= CONTROL_RECORD_MAX_BYTES) return ANB_OK;
-    return anb_fail(err, ANB_TOO_LARGE, "%s record: %zu bytes, at most %d may be", record_name(kind), size,
-                    CONTROL_RECORD_MAX_BYTES);
+    if (kind == RECORD_CHUNK || size <= record_max_bytes(kind)) return ANB_OK;
+    return anb_fail(err, ANB_TOO_LARGE, "%s record: %zu bytes, at most %zu may be", record_name(kind), size,
+                    record_max_bytes(kind));
 }
 
 /* Write the filled value behind `out`'s bytes; `size` of them, not yet counted in out->size. */

@@ -22,3 +22,9 @@ const struct head *record_head_const(const struct record *record)
 {
     return has_head(record) ? &record->is.node_up.head : NULL;
 }
+
+size_t record_max_bytes(enum record_kind kind)
+{
+    if (kind == RECORD_STREAM_OPENED) return OPENING_RECORD_MAX_BYTES;
+    return kind == RECORD_ROSTER_PUBLISHED ? ROSTER_RECORD_MAX_BYTES : CONTROL_RECORD_MAX_BYTES;
+}

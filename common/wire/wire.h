@@ -10,10 +10,15 @@
 #include "base/arena.h"
 #include "wire/records.h"
 
-enum { CONTROL_RECORD_MAX_BYTES = 65536 };
+enum {
+    CONTROL_RECORD_MAX_BYTES = 65536,
+    OPENING_RECORD_MAX_BYTES = 262144, /* StreamOpened: 2,000 receivers */
+    ROSTER_RECORD_MAX_BYTES = 987136,  /* RosterPublished: what Kafka's own limits leave of a record */
+};
+size_t record_max_bytes(enum record_kind kind); /* but for Chunk, which has no limit here */
 
 /* Append the record's bytes to `out`, which stays as it was on failure. TOO_LARGE beyond the buf's ceiling or, but for
- * Chunk, CONTROL_RECORD_MAX_BYTES; INVALID for what no reader would accept: NULL, text that is not UTF-8, an enum
+ * Chunk, record_max_bytes; INVALID for what no reader would accept: NULL, text that is not UTF-8, an enum
  * without symbol, too many array items. */
 enum anb_status wire_encode(const struct record *record, struct buf *out, struct anb_error *err);
 

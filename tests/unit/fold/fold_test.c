@@ -338,8 +338,7 @@ static void sites_may_encode_in_their_own_way(void)
         open_scene(&scene, 3, 50, sizes[s]);
         make_topic(&scene, "p.out.base");
         for (int k = 0; k < 3; k++) {
-            stream_writer_close(scene.senders[k].writer);
-            test_model_free(&scene.senders[k].model);
+            close_sender(&scene.senders[k]);
             open_sender(&scene, &scene.senders[k], scene.topics[k], test_model_integers(N, (uint64_t)k));
             scene.senders[k].is_change = k > 0;
             scene.weights[k] = 1 << k;
@@ -359,8 +358,7 @@ static void sites_may_encode_in_their_own_way(void)
         }
         free(got);
         close_folder(&scene, &folder);
-        stream_writer_close(base.writer);
-        test_model_free(&base.model);
+        close_sender(&base);
         close_scene(&scene);
     }
 }

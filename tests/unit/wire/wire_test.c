@@ -227,6 +227,30 @@ static void control_record_above_64_kib_is_refused_both_ways(void)
     refuse_bytes(bytes, sizeof bytes, ANB_TOO_LARGE, "at most 65536");
 }
 
+/* A model for 1,000 sites with the longest names fits; what is above the kind's limit does not. */
+static void an_opening_has_room_for_a_thousand_receivers(void)
+{
+    enum { N = 1003, TOO_MANY = 1700 };
+    static struct receiver receivers[TOO_MANY];
+    static const char name[] = "a-name-as-long-as-names-of-nodes-may-be-aaaaaaaa";
+    for (int i = 0; i < TOO_MANY; i++) receivers[i].node = name;
+    CHECK_EQUAL(strlen(name), NAME_MAX_BYTES);
+    begin(ARENA_BYTES);
+    struct record record = make(RECORD_STREAM_OPENED, 1), got;
+    record.is.stream_opened.receivers = receivers;
+    record.is.stream_opened.n_receivers = N;
+    buf_init(&out, OPENING_RECORD_MAX_BYTES);
+    CHECK_STATUS(wire_encode(&record, &out, &test_error), ANB_OK);
+    CHECK(out.size > CONTROL_RECORD_MAX_BYTES);
+    CHECK_STATUS(wire_decode(buf_slice(&out), &readers, &got, &test_error), ANB_OK);
+    CHECK_EQUAL(got.is.stream_opened.n_receivers, N);
+    record.is.stream_opened.n_receivers = TOO_MANY;
+    buf_fini(&out);
+    buf_init(&out, 2 * OPENING_RECORD_MAX_BYTES);
+    CHECK_STATUS(wire_encode(&record, &out, &test_error), ANB_TOO_LARGE);
+    end();
+}
+
 static void record_beyond_the_bufs_ceiling_is_not_encoded(void)
 {
     begin(ARENA_BYTES);
@@ -390,7 +414,8 @@ TEST_MAIN("wire", TEST(bytes_without_a_header_are_refused), TEST(unknown_fingerp
           TEST(arrays_in_blocks_of_any_form_are_read), TEST(any_control_record_fits_into_1_mib),
           TEST(missing_text_is_not_encoded), TEST(text_that_is_not_utf8_is_not_encoded),
           TEST(enum_without_symbol_is_not_encoded), TEST(control_record_above_64_kib_is_refused_both_ways),
-          TEST(record_beyond_the_bufs_ceiling_is_not_encoded), TEST(record_that_needs_more_than_the_arena_is_too_large),
+          TEST(an_opening_has_room_for_a_thousand_receivers), TEST(record_beyond_the_bufs_ceiling_is_not_encoded),
+          TEST(record_that_needs_more_than_the_arena_is_too_large),
           TEST(every_smaller_arena_is_too_small_and_never_passed), TEST(every_kind_comes_back_as_it_was),
           TEST(records_are_appended_behind_each_other), TEST(every_truncation_of_every_kind_is_refused),
           TEST(flipped_bits_never_crash_nor_pass_the_ceiling), TEST(heads_are_found_in_every_kind_but_chunk_and_said),
