@@ -28,8 +28,21 @@ static enum anb_status may_change(void *context, struct anb_error *err)
     return ANB_OK;
 }
 
-static const struct route routes[] = {{"POST", "/form", "", true, true, handle},
-                                      {"GET", "/x/{id}", "a b", false, false, handle}};
+/* What was shown must be a text to the end. */
+static enum anb_status admit(void *context, const struct credentials *credentials, struct request *request, int *code,
+                             struct anb_error *err)
+{
+    (void)context, (void)request;
+    *code = 401;
+    if (credentials->certificate.size > 0) abort();
+    if (!credentials->authorization || strlen(credentials->authorization) < 1000) return ANB_OK;
+    return anb_fail(err, ANB_DENIED, "no: %s", credentials->authorization);
+}
+
+static const struct route routes[] = {
+    {.method = "POST", .pattern = "/form", .queries = "", .changes = true, .takes = TAKES_UPLOAD, .handle = handle},
+    {.method = "POST", .pattern = "/json", .queries = "", .takes = TAKES_JSON, .handle = handle},
+    {.method = "GET", .pattern = "/x/{id}", .queries = "a b", .handle = handle}};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -38,8 +51,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                                        .incoming_folder = "/tmp",
                                        .limits = {.bundle_bytes = 65536, .model_bytes = 65536},
                                        .routes = routes,
-                                       .n_routes = 2,
-                                       .may_change = may_change};
+                                       .n_routes = sizeof routes / sizeof *routes,
+                                       .may_change = may_change,
+                                       .admit = admit};
     log_setup("fuzz", LOG_ERROR);
     if (http_start(&config, &http, NULL) != ANB_OK) abort();
     return 0;

@@ -377,3 +377,35 @@ def test_one_command_at_a_time_works_in_a_project(project: Path) -> None:
         os.close(held)
     assert result.returncode == BAD_INPUT
     assert "wait for it to end" in result.stderr
+
+
+# -- what a server shows to users ------------------------------------------------------------------------------------
+
+
+def rest_names(kit: Path) -> str:
+    return openssl("x509", "-in", kit / "rest-certificate.pem", "-noout", "-ext", "subjectAltName").stdout
+
+
+def test_a_server_gets_a_certificate_for_tls_servers_only(project: Path) -> None:
+    kit = project / "kits" / "conductor"
+    assert is_good(project, kit / "rest-certificate.pem", "sslserver")
+    assert not is_good(project, kit / "rest-certificate.pem", "sslclient")
+    assert not is_good(project, kit / "certificate.pem", "sslserver")
+    assert (kit / "rest-key.pem").read_text() != (kit / "identity-key.pem").read_text()
+    assert "DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1" in rest_names(kit)
+    assert "rest-certificate: rest-certificate.pem" in (kit / "node.yaml").read_text()
+    assert not (project / "kits" / "hospital-a" / "rest-key.pem").exists()
+
+
+def test_its_addresses_are_those_of_the_project_file_or_the_command_line(tmp_path: Path) -> None:
+    text = PROJECT.replace("roles: [server]", "roles: [server], addresses: [conductor.example.org, 10.0.0.7]")
+    (tmp_path / "project.yaml").write_text(text)
+    words = ["--folder", tmp_path / "river"]
+    assert run("provision", "create", tmp_path / "project.yaml", *words).returncode == OK
+    assert "DNS:conductor.example.org, IP Address:10.0.0.7" in rest_names(tmp_path / "river" / "kits" / "conductor")
+    renewed = run("provision", "renew", "conductor", "--addresses", "other.example.org", *words)
+    assert renewed.returncode == OK, renewed.stderr
+    kit = Path(renewed.stdout.rpartition(" is in ")[2].strip())
+    assert "DNS:other.example.org" in rest_names(kit) and "10.0.0.7" not in rest_names(kit)
+    refused = run("provision", "add", "second", "--roles", "server", "--addresses", "a b", *words)
+    assert refused.returncode == BAD_INPUT and 'address "a b" is no host name' in refused.stderr
