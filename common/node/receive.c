@@ -171,7 +171,7 @@ static enum anb_status accept_layout(struct receiving *receiving, struct anb_err
 {
     const struct stream_state *first = &receiving->first;
     struct transfer_target *target = receiving->target;
-    enum anb_status status = layout_parse(buf_slice(&receiving->text), &target->layout, err);
+    enum anb_status status = layout_take(&receiving->text, &target->layout, err);
     if (status != ANB_OK) return status;
     if (!digest_equal(layout_digest(target->layout), &first->layout_digest) ||
         layout_data_bytes(target->layout) != first->data_bytes ||

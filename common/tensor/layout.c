@@ -1,7 +1,7 @@
-/* A layout keeps two pieces of memory beside its canonical text: the table of tensors and the pool of their names. No
- * name is longer than its JSON, so a pool of the header's size always holds them and the pointers into it stay. With
- * the ceilings of 16 MiB and 100,000 tensors, the worst header costs 16 MiB of pool, 22 MiB of table (as much again
- * while it is sorted) and up to twice its own size for the canonical text. */
+/* A layout keeps three pieces of memory beside its canonical text: the table of tensors, and the pools of their names
+ * and shapes. How much a header can hold at most follows from its size, so each piece is made once and pointers into it
+ * stay; what a header does not use of them is never touched and costs no memory. A tensor takes 48 bytes, 8 for each
+ * dimension, and its name. */
 #include "tensor/layout.h"
 
 #include "base/utf8.h"
@@ -14,7 +14,9 @@
 
 struct layout {
     struct tensor_entry *tensors; /* in data order */
-    size_t n_tensors, capacity;
+    size_t n_tensors;
+    int64_t *shapes;
+    size_t shapes_size;
     char *names; /* each with a NUL behind it */
     size_t names_size, names_room;
     struct buf text;
@@ -112,30 +114,15 @@ static bool check_tensor(struct reader *reader, const struct tensor_entry *tenso
     return true;
 }
 
-static struct tensor_entry *add_tensor(struct layout *layout)
-{
-    if (layout->n_tensors == layout->capacity) {
-        size_t capacity = layout->capacity ? 2 * layout->capacity : 16;
-        struct tensor_entry *tensors = realloc(layout->tensors, capacity * sizeof *tensors);
-        if (!tensors) return NULL;
-        layout->tensors = tensors;
-        layout->capacity = capacity;
-    }
-    struct tensor_entry *tensor = &layout->tensors[layout->n_tensors++];
-    *tensor = (struct tensor_entry){0};
-    return tensor;
-}
-
 static bool read_named_tensor(struct reader *reader, struct layout *layout, const char *name)
 {
     if (layout->n_tensors == LAYOUT_MAX_TENSORS) return reader_fail(reader, "more than %d tensors", LAYOUT_MAX_TENSORS);
-    struct tensor_entry *tensor = add_tensor(layout);
-    if (!tensor) {
-        reader->status = anb_fail(reader->err, ANB_NO_MEMORY, "no memory for %zu tensors", layout->n_tensors + 1);
-        return false;
+    struct tensor_entry *tensor = &layout->tensors[layout->n_tensors++];
+    *tensor = (struct tensor_entry){.name = name, .shape = layout->shapes + layout->shapes_size};
+    if (read_tensor(reader, tensor) && check_tensor(reader, tensor)) {
+        layout->shapes_size += (size_t)tensor->n_dimensions;
+        return true;
     }
-    tensor->name = name;
-    if (read_tensor(reader, tensor) && check_tensor(reader, tensor)) return true;
     anb_error_prefix(reader->err, "tensor \"%s\": ", shown(name).text);
     return false;
 }
@@ -238,33 +225,83 @@ static enum anb_status write_text(struct layout *layout, struct anb_error *err)
         if (status == ANB_OK) status = append_tensor(&layout->text, &layout->tensors[i], err);
     }
     if (status == ANB_OK) status = buf_append_text(&layout->text, "}", err);
-    if (status == ANB_OK) status = digest_of(buf_slice(&layout->text), &layout->digest, err);
     return status;
 }
 
-static enum anb_status read_layout(struct slice header, struct layout *layout, struct anb_error *err)
+static bool take_if_next(struct slice *rest, struct slice expected)
 {
-    layout->names_room = header.size + 1;
-    layout->names = malloc(layout->names_room);
-    if (!layout->names) return anb_fail(err, ANB_NO_MEMORY, "no memory for a header of %zu bytes", header.size);
-    struct reader reader;
-    reader_init(&reader, header, err);
-    if (!read_header(&reader, layout)) return reader.status;
-    if (layout->n_tensors > 0) qsort(layout->tensors, layout->n_tensors, sizeof *layout->tensors, by_place);
-    enum anb_status status = check_names(layout, err);
-    if (status == ANB_OK) status = check_places(layout, err);
-    if (status == ANB_OK) status = write_text(layout, err);
-    return status;
+    if (rest->size < expected.size || memcmp(rest->data, expected.data, expected.size) != 0) return false;
+    *rest = slice_of((const char *)rest->data + expected.size, rest->size - expected.size);
+    return true;
 }
 
-enum anb_status layout_parse(struct slice header, struct layout **layout, struct anb_error *err)
+/* What write_text would write, without writing it: tensor by tensor. */
+static bool is_canonical(const struct layout *layout, struct slice text)
+{
+    struct buf piece;
+    buf_init(&piece, LAYOUT_MAX_BYTES);
+    bool same = take_if_next(&text, slice_of_text("{"));
+    for (size_t i = 0; i < layout->n_tensors && same; i++) {
+        buf_clear(&piece);
+        same = (i == 0 || buf_append_text(&piece, ",", NULL) == ANB_OK) &&
+               append_tensor(&piece, &layout->tensors[i], NULL) == ANB_OK && take_if_next(&text, buf_slice(&piece));
+    }
+    buf_fini(&piece);
+    return same && take_if_next(&text, slice_of_text("}")) && text.size == 0;
+}
+
+/* What a header of this size can hold at most: the shortest tensor is
+ * "":{"dtype":"I8","shape":[],"data_offsets":[0,0]}, and a dimension takes two bytes. */
+static bool make_room(struct layout *layout, size_t header_bytes)
+{
+    enum { SHORTEST_TENSOR = 48, SHORTEST_DIMENSION = 2 };
+    size_t n_tensors = header_bytes / SHORTEST_TENSOR + 1, n_dimensions = header_bytes / SHORTEST_DIMENSION;
+    if (n_tensors > LAYOUT_MAX_TENSORS) n_tensors = LAYOUT_MAX_TENSORS;
+    if (n_dimensions > n_tensors * LAYOUT_MAX_DIMENSIONS) n_dimensions = n_tensors * LAYOUT_MAX_DIMENSIONS;
+    layout->names_room = header_bytes + 1;
+    layout->names = malloc(layout->names_room);
+    layout->tensors = malloc(n_tensors * sizeof *layout->tensors);
+    layout->shapes = malloc((n_dimensions + LAYOUT_MAX_DIMENSIONS) * sizeof *layout->shapes);
+    return layout->names && layout->tensors && layout->shapes;
+}
+
+static bool is_sorted(const struct layout *layout)
+{
+    for (size_t i = 1; i < layout->n_tensors; i++)
+        if (by_place(&layout->tensors[i - 1], &layout->tensors[i]) > 0) return false;
+    return true;
+}
+
+static enum anb_status read_tensors(struct slice header, struct layout *layout, struct anb_error *err)
 {
     if (header.size > LAYOUT_MAX_BYTES)
         return anb_fail(err, ANB_TOO_LARGE, "the header has %zu bytes, at most %d are read", header.size,
                         LAYOUT_MAX_BYTES);
+    if (!make_room(layout, header.size))
+        return anb_fail(err, ANB_NO_MEMORY, "no memory for a header of %zu bytes", header.size);
+    struct reader reader;
+    reader_init(&reader, header, err);
+    if (!read_header(&reader, layout)) return reader.status;
+    if (!is_sorted(layout)) qsort(layout->tensors, layout->n_tensors, sizeof *layout->tensors, by_place);
+    enum anb_status status = check_names(layout, err);
+    return status == ANB_OK ? check_places(layout, err) : status;
+}
+
+/* `owned` is the header's memory, or NULL. */
+static enum anb_status make_layout(struct slice header, struct buf *owned, struct layout **layout,
+                                   struct anb_error *err)
+{
     struct layout *made = calloc(1, sizeof *made);
     if (!made) return anb_fail(err, ANB_NO_MEMORY, "no memory for a layout");
-    enum anb_status status = read_layout(header, made, err);
+    enum anb_status status = read_tensors(header, made, err);
+    if (status == ANB_OK && owned && is_canonical(made, header)) {
+        made->text = *owned;
+        *owned = (struct buf){.ceiling = owned->ceiling};
+    } else if (status == ANB_OK) {
+        if (owned) buf_fini(owned);
+        status = write_text(made, err);
+    }
+    if (status == ANB_OK) status = digest_of(buf_slice(&made->text), &made->digest, err);
     if (status == ANB_OK)
         *layout = made;
     else
@@ -272,10 +309,22 @@ enum anb_status layout_parse(struct slice header, struct layout **layout, struct
     return status;
 }
 
+enum anb_status layout_parse(struct slice header, struct layout **layout, struct anb_error *err)
+{
+    return make_layout(header, NULL, layout, err);
+}
+
+enum anb_status layout_take(struct buf *header, struct layout **layout, struct anb_error *err)
+{
+    enum anb_status status = make_layout(buf_slice(header), header, layout, err);
+    buf_fini(header);
+    return status;
+}
+
 enum anb_status layout_of_bytes(const char *name, int64_t size, struct layout **layout, struct anb_error *err)
 {
     if (size < 0) return anb_fail(err, ANB_INVALID, "%s: a size of %" PRId64 " bytes", name, size);
-    struct tensor_entry tensor = {.name = name, .dtype = DTYPE_U8, .n_dimensions = 1, .shape = {size}, .end = size};
+    struct tensor_entry tensor = {.name = name, .dtype = DTYPE_U8, .n_dimensions = 1, .shape = &size, .end = size};
     struct buf text;
     buf_init(&text, LAYOUT_MAX_BYTES);
     enum anb_status status = buf_append_text(&text, "{", err);
@@ -291,6 +340,7 @@ void layout_free(struct layout *layout)
     if (!layout) return;
     buf_fini(&layout->text);
     free(layout->tensors);
+    free(layout->shapes);
     free(layout->names);
     free(layout);
 }

@@ -10,13 +10,13 @@
 #include "crypto/digest.h"
 #include "tensor/dtype.h"
 
-enum { LAYOUT_MAX_BYTES = 16 << 20, LAYOUT_MAX_TENSORS = 100000, LAYOUT_MAX_DIMENSIONS = 16 };
+enum { LAYOUT_MAX_BYTES = 5 << 19, LAYOUT_MAX_TENSORS = 20000, LAYOUT_MAX_DIMENSIONS = 16 };
 
 struct tensor_entry {
     const char *name; /* UTF-8, no NUL */
     enum dtype dtype;
     int n_dimensions;
-    int64_t shape[LAYOUT_MAX_DIMENSIONS];
+    int64_t *shape;
     int64_t begin, end; /* bytes in the data section */
 };
 
@@ -26,6 +26,9 @@ struct layout;
  * unknown dtype, shape and bytes that disagree, holes or overlaps, too many tensors or dimensions, the same name twice,
  * not UTF-8. Free with layout_free. */
 enum anb_status layout_parse(struct slice header, struct layout **layout, struct anb_error *err);
+/* The same, and takes the header's memory over, or frees it before it makes its own: half the memory of layout_parse.
+ * `header` is empty afterwards, whatever the outcome. */
+enum anb_status layout_take(struct buf *header, struct layout **layout, struct anb_error *err);
 /* One u8 tensor of `size` bytes: how plain bytes (a job's archive) travel as a stream. */
 enum anb_status layout_of_bytes(const char *name, int64_t size, struct layout **layout, struct anb_error *err);
 void layout_free(struct layout *layout);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -58,14 +57,16 @@ static enum anb_status header_bytes(int fd, const char *name, int64_t file_size,
 
 static enum anb_status read_layout(int fd, const char *name, size_t size, struct layout **layout, struct anb_error *err)
 {
-    void *header = malloc(size + 1);
-    if (!header) return anb_fail(err, ANB_NO_MEMORY, "no memory for %s's header of %zu bytes", name, size);
-    enum anb_status status = read_at(fd, header, size, SIZE_BYTES, name, err);
+    struct buf header;
+    buf_init(&header, LAYOUT_MAX_BYTES);
+    enum anb_status status = buf_reserve(&header, size, err);
+    if (status == ANB_OK) status = read_at(fd, header.data, size, SIZE_BYTES, name, err);
     if (status == ANB_OK) {
-        status = layout_parse(slice_of(header, size), layout, err);
+        header.size = size;
+        status = layout_take(&header, layout, err);
         if (status != ANB_OK) anb_error_prefix(err, "%s: ", name);
     }
-    free(header);
+    buf_fini(&header);
     return status;
 }
 
@@ -115,30 +116,35 @@ static enum anb_status append_metadata(struct buf *out, const char *const *metad
     return status;
 }
 
-/* The canonical text with the metadata put in behind its first '{', blanks up to the alignment. */
+/* Behind the place of its size: the canonical text with the metadata put in behind its first '{', blanks up to the
+ * alignment. */
 static enum anb_status append_header(const struct layout *layout, const char *const *metadata, struct buf *out,
                                      struct anb_error *err)
 {
     struct slice text = layout_text(layout);
+    size_t begin = out->size - SIZE_BYTES;
     enum anb_status status = buf_append_text(out, "{", err);
     if (status == ANB_OK && metadata) status = append_metadata(out, metadata, err);
     if (status == ANB_OK && metadata && layout_n_tensors(layout) > 0) status = buf_append_text(out, ",", err);
     if (status == ANB_OK) status = buf_append(out, slice_of((const char *)text.data + 1, text.size - 1), err);
-    while (status == ANB_OK && (SIZE_BYTES + out->size) % ALIGNMENT != 0) status = buf_append_text(out, " ", err);
+    while (status == ANB_OK && (out->size - begin) % ALIGNMENT != 0) status = buf_append_text(out, " ", err);
     return status;
 }
 
 enum anb_status safetensors_head(const struct layout *layout, const char *const *metadata, struct buf *out,
                                  struct anb_error *err)
 {
-    struct buf header;
-    buf_init(&header, LAYOUT_MAX_BYTES);
-    enum anb_status status = append_header(layout, metadata, &header, err);
-    unsigned char size[SIZE_BYTES];
-    for (int i = 0; i < SIZE_BYTES; i++) size[i] = (unsigned char)((uint64_t)header.size >> (8 * i));
-    if (status == ANB_OK) status = buf_reserve(out, sizeof size + header.size, err);
-    if (status == ANB_OK) status = buf_append(out, slice_of(size, sizeof size), err);
-    if (status == ANB_OK) status = buf_append(out, buf_slice(&header), err);
-    buf_fini(&header);
-    return status;
+    static const unsigned char unknown[SIZE_BYTES];
+    size_t begin = out->size;
+    enum anb_status status = buf_append(out, slice_of(unknown, SIZE_BYTES), err);
+    if (status == ANB_OK) status = append_header(layout, metadata, out, err);
+    size_t size = out->size - begin - SIZE_BYTES;
+    if (status == ANB_OK && size > LAYOUT_MAX_BYTES)
+        status = anb_fail(err, ANB_TOO_LARGE, "a header of %zu bytes, at most %d are written", size, LAYOUT_MAX_BYTES);
+    if (status != ANB_OK) {
+        out->size = begin;
+        return status;
+    }
+    for (int i = 0; i < SIZE_BYTES; i++) out->data[begin + (size_t)i] = (unsigned char)((uint64_t)size >> (8 * i));
+    return ANB_OK;
 }

@@ -308,7 +308,7 @@ static enum anb_status open_layout_reader(struct folding *folding, int64_t timeo
 static enum anb_status accept_layout(struct folding *folding, struct anb_error *err)
 {
     struct layout *layout;
-    enum anb_status status = layout_parse(buf_slice(&folding->layout_text), &layout, err);
+    enum anb_status status = layout_take(&folding->layout_text, &layout, err);
     if (status != ANB_OK) return ANB_CORRUPT;
     if (!digest_equal(layout_digest(layout), &folding->first.layout_digest) ||
         layout_data_bytes(layout) != folding->first.data_bytes ||

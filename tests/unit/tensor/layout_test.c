@@ -182,10 +182,41 @@ static void as_many_tensors_as_the_ceiling_are_read_and_one_more_is_refused(void
         struct layout *layout = NULL;
         make_many(&text, LAYOUT_MAX_TENSORS + more);
         CHECK_STATUS(layout_parse(buf_slice(&text), &layout, &test_error), more ? ANB_INVALID : ANB_OK);
-        if (layout) CHECK_EQUAL(layout_find(layout, 77777), 77777);
+        if (layout) CHECK_EQUAL(layout_find(layout, 17777), 17777);
         layout_free(layout);
         buf_fini(&text);
     }
+}
+
+static void take_over(const char *header, enum anb_status expected, bool keeps_memory)
+{
+    struct buf text;
+    struct layout *taken = NULL, *parsed = NULL;
+    buf_init(&text, LAYOUT_MAX_BYTES);
+    CHECK_STATUS(buf_append_text(&text, header, NULL), ANB_OK);
+    const void *memory = text.data;
+    CHECK_STATUS(layout_take(&text, &taken, &test_error), expected);
+    CHECK(text.data == NULL && text.size == 0);
+    if (expected != ANB_OK) return;
+    CHECK_STATUS(parse(header, &parsed), ANB_OK);
+    REQUIRE(taken != NULL && parsed != NULL);
+    CHECK(slice_equal(layout_text(taken), layout_text(parsed)));
+    CHECK(digest_equal(layout_digest(taken), layout_digest(parsed)));
+    if (keeps_memory) CHECK(layout_text(taken).data == memory);
+    layout_free(taken);
+    layout_free(parsed);
+}
+
+static void a_header_is_taken_over_when_it_is_canonical_and_written_anew_when_not(void)
+{
+    take_over("{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,3]}}", ANB_INVALID, false);
+    take_over("{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", ANB_OK, true);
+    take_over("{}", ANB_OK, true);
+    take_over("{} ", ANB_OK, false);
+    take_over("{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]} }", ANB_OK, false);
+    take_over("{\"b\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[1,2]},"
+              "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
+              ANB_OK, false);
 }
 
 static void tensors_are_ordered_by_place_and_written_canonically(void)
@@ -299,6 +330,7 @@ TEST_MAIN("layout", TEST(text_that_is_no_header_is_refused), TEST(every_cut_of_a
           TEST(sentence_about_a_foreign_name_is_short_utf8),
           TEST(header_above_the_ceiling_is_refused_before_it_is_read),
           TEST(as_many_tensors_as_the_ceiling_are_read_and_one_more_is_refused),
+          TEST(a_header_is_taken_over_when_it_is_canonical_and_written_anew_when_not),
           TEST(tensors_are_ordered_by_place_and_written_canonically),
           TEST(digest_is_that_of_the_canonical_text_and_ignores_metadata_and_order),
           TEST(model_without_tensors_has_a_layout), TEST(find_skips_tensors_without_bytes),
