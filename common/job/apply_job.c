@@ -219,6 +219,7 @@ enum anb_status apply_job_deleted(struct apply *apply, const struct job_deleted 
         return refuse(apply, REFUSAL_ILLEGAL_MOVE, ANB_INVALID, "job %s has not ended: abort it first", job->id);
     size_t at = 0;
     while (federation->jobs[at] != job) at++;
+    history_drop(federation, job);
     federation->n_jobs--;
     memmove(&federation->jobs[at], &federation->jobs[at + 1], (federation->n_jobs - at) * sizeof *federation->jobs);
     job_free(job);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUND_MEMORY_BYTES = 32 << 20, KEPT_ROUNDS = 2 };
+enum { ROUND_MEMORY_BYTES = 32 << 20 };
 
 static enum anb_status does_not_fit(struct apply *apply, const char *job, int32_t round, const char *why)
 {
@@ -125,17 +125,13 @@ static struct round_state *round_new(const struct federation *federation, const 
     return round;
 }
 
-static bool add_round(const struct federation *federation, struct job_state *job, struct round_state *round)
+static bool add_round(struct federation *federation, struct job_state *job, struct round_state *round)
 {
-    if (!federation->keep_history && job->n_rounds == KEPT_ROUNDS) {
-        round_free(job->rounds[0]);
-        memmove(job->rounds, job->rounds + 1, (KEPT_ROUNDS - 1) * sizeof *job->rounds);
-        job->n_rounds--;
-    }
     struct round_state **rounds = realloc(job->rounds, (job->n_rounds + 1) * sizeof *rounds);
     if (!rounds) return false;
     rounds[job->n_rounds++] = round;
     job->rounds = rounds;
+    if (job->n_rounds > 1) history_add(federation, rounds[job->n_rounds - 2]);
     return true;
 }
 

@@ -191,6 +191,20 @@ struct arena *round_arena(struct round_state *round)
     return &round_box_of(round)->arena;
 }
 
+/* Arenas grow by blocks of a page. */
+size_t round_close_history(struct round_state *round)
+{
+    enum { PAGE = 4096 };
+    struct round_box *box = round_box_of(round);
+    box->history_bytes = sizeof *box + (box->arena.used + PAGE - 1) / PAGE * PAGE;
+    return box->history_bytes;
+}
+
+size_t round_history_bytes(struct round_state *round)
+{
+    return round_box_of(round)->history_bytes;
+}
+
 void round_free(struct round_state *round)
 {
     if (!round) return;

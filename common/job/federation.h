@@ -118,8 +118,10 @@ struct job_state {
     int64_t minimum_met_ms; /* when enough sites had accepted, by this process's clock; 0: not yet */
     const char **sites;     /* once started, sorted */
     size_t n_sites;
-    struct round_state **rounds; /* without history: the last two; rounds[n-1] is the current one */
+    struct round_state **rounds; /* the newest ones: see history.c; rounds[n-1] is the current one */
     size_t n_rounds;
+    int64_t n_forgotten;       /* closed rounds that are no longer among them, */
+    int64_t forgotten_bytes;   /* and the bytes of their updates */
     bool stored;               /* ModelStored with no reason */
     const char *store_failure; /* ModelStored with one */
     struct digest file_digest;
@@ -128,7 +130,8 @@ struct job_state {
 
 struct federation;
 
-/* `partitions`: of each outbox. `keep_history`: keep every round of every job (server), or only what work needs. */
+/* `partitions`: of each outbox. `keep_history`: keep rounds that are over, as many as 16 MiB hold (server), or only
+ * what work needs. */
 struct federation *federation_new(const char *project, int32_t partitions, bool keep_history);
 /* Keep what is sealed for this node: all else in the state is the same for all nodes. False: no memory. */
 bool federation_keep_wraps_of(struct federation *federation, const char *node);

@@ -69,6 +69,7 @@ struct stream_box {
 struct round_box {
     struct round_state state;
     struct arena arena;
+    size_t history_bytes; /* 0: it is not counted there */
 };
 
 struct job_box {
@@ -80,6 +81,7 @@ struct federation {
     char *project;
     int32_t partitions;
     bool keep_history;
+    size_t history_bytes; /* of all rounds that are over */
     struct node_state *nodes;
     size_t n_nodes;
     struct job_state **jobs;
@@ -131,6 +133,12 @@ void job_free(struct job_state *job);
 struct arena *job_arena(struct job_state *job);
 struct arena *round_arena(struct round_state *round);
 void round_free(struct round_state *round);
+size_t round_close_history(struct round_state *round); /* what it takes, from now on the answer of the next */
+size_t round_history_bytes(struct round_state *round);
+
+/* -- history.c */
+void history_add(struct federation *federation, struct round_state *round); /* another one has followed it */
+void history_drop(struct federation *federation, const struct job_state *job);
 struct round_state *round_current(const struct job_state *job);
 struct part_state *part_find(const struct round_state *round, const char *site);
 struct share_state *share_find(const struct round_state *round, const char *node);

@@ -37,6 +37,8 @@ static void put_jobs(struct page *page, const struct federation *federation)
         const struct job_state *job = federation_job_at(federation, i);
         phases[job->phase]++;
         if (job->phase == JOB_ENDED) outcomes[job->outcome]++;
+        rounds += job->n_forgotten;
+        bytes += job->forgotten_bytes;
         for (size_t r = 0; r < job->n_rounds; r++) {
             if (job->rounds[r]->phase != ROUND_CLOSED) continue;
             rounds++;

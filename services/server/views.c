@@ -150,7 +150,7 @@ static size_t rounds_left_out(const struct job_state *job, enum view_rounds roun
 static void set_rounds(struct doc *map, const struct job_state *job, enum view_rounds rounds)
 {
     size_t first = rounds_left_out(job, rounds);
-    doc_set_int(map, "rounds_left_out", (int64_t)first);
+    doc_set_int(map, "rounds_left_out", job->n_forgotten + (int64_t)first);
     struct doc *list = doc_set_list(map, "rounds");
     for (size_t i = first; i < job->n_rounds; i++) add_round(list, job->rounds[i]);
 }
