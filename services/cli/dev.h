@@ -60,6 +60,10 @@ enum anb_status dev_path(const struct dev_state *state, const char *part, const 
 enum anb_status dev_project_make(const struct dev_state *state, int64_t sites, int64_t aggregators,
                                  struct anb_error *err);
 
+/* Until the server where the user is logged in lists so many sites and aggregators as alive: a node is ready when the
+ * log has its word, the server knows when it has read that (dev_seen.c). */
+enum anb_status dev_await_seen(int64_t sites, int64_t aggregators, int64_t timeout_s, struct anb_error *err);
+
 /* -- processes (dev_process.c) */
 
 /* The program beside this one, or on PATH; with `folder`, only there. */

@@ -1,6 +1,7 @@
 /* Starts a whole federation on this machine: broker (unless one is given), server, aggregators, sites, in this order,
- * each awaited by its ready file. Every process is recorded in state.json before it begins to run, so whatever happens
- * to this command, `dev down` finds all of them. */
+ * each awaited by its ready file, and all until the server has seen them. Every process is recorded in state.json
+ * before it begins to run, so whatever happens to this command, `dev down` finds all of them. Where a federation runs
+ * already, the processes that are gone are started again, and nothing else. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
@@ -71,17 +72,31 @@ static void add_word(struct words *words, const char *name, const char *value)
 /* -- one node --------------------------------------------------------------------------------------------------------
  */
 
+static struct dev_node *find_node(struct dev_state *state, const char *name)
+{
+    for (size_t i = 0; i < state->n_nodes; i++)
+        if (strcmp(state->nodes[i].name, name) == 0) return &state->nodes[i];
+    return NULL;
+}
+
+static long long count_role(const struct dev_state *state, const char *role)
+{
+    long long n = 0;
+    for (size_t i = 0; i < state->n_nodes; i++) n += strcmp(state->nodes[i].role, role) == 0;
+    return n;
+}
+
 static enum anb_status run_recorded(struct up *up, const char *role, const char *name, char *const *argv,
                                     const char *log, struct anb_error *err)
 {
     int go_fd = -1;
-    struct dev_node *node = &up->state.nodes[up->state.n_nodes];
+    struct dev_node *known = find_node(&up->state, name), *node = known ? known : &up->state.nodes[up->state.n_nodes];
     *node = (struct dev_node){.process.pid = 0};
     snprintf(node->name, sizeof node->name, "%s", name);
     snprintf(node->role, sizeof node->role, "%s", role);
     enum anb_status status = dev_process_prepare(argv, log, &node->process, &go_fd, err);
     if (status != ANB_OK) return status;
-    up->state.n_nodes++;
+    if (!known) up->state.n_nodes++;
     status = dev_state_save(&up->state, err);
     if (status == ANB_OK)
         dev_process_go(go_fd);
@@ -143,10 +158,8 @@ static struct doc *read_ready_file(const char *path)
 static enum anb_status await_node(const struct up *up, const char *name, struct doc **ready, struct anb_error *err)
 {
     char path[DEV_PATH_BYTES];
-    const struct dev_node *node = NULL;
+    const struct dev_node *node = find_node((struct dev_state *)&up->state, name);
     int64_t deadline_ms = clock_monotonic_ms() + up->settings->timeout_s * 1000;
-    for (size_t i = 0; i < up->state.n_nodes; i++)
-        if (strcmp(up->state.nodes[i].name, name) == 0) node = &up->state.nodes[i];
     enum anb_status status = dev_path(&up->state, "run", name, ".json", path, err);
     while (status == ANB_OK && node) {
         bool alive = dev_process_is_alive(&node->process);
@@ -253,8 +266,9 @@ static enum anb_status start_server(struct up *up, struct anb_error *err)
     struct doc *ready = NULL;
     char limit[16];
     const char *any = port_is_free(DEFAULT_PORT) ? "127.0.0.1:8500" : "127.0.0.1:0";
-    snprintf(limit, sizeof limit, "%d", up->settings->bootstrap_servers ? 0 : EMBEDDED_MODEL_MIB);
-    add_word(&more, "--listen", up->settings->listen ? up->settings->listen : any);
+    const char *before = strstr(up->state.server, "://"); /* it is started again: where it was */
+    snprintf(limit, sizeof limit, "%d", count_role(&up->state, "broker") > 0 ? EMBEDDED_MODEL_MIB : 0);
+    add_word(&more, "--listen", before ? before + 3 : up->settings->listen ? up->settings->listen : any);
     add_word(&more, "--max-model-mib", limit);
     enum anb_status status = start_member(up, "server", "server", &more, err);
     if (status == ANB_OK) status = await_or_show(up, "server", &ready, err);
@@ -306,18 +320,41 @@ static enum anb_status make_folders(const struct dev_state *state, struct anb_er
     return status;
 }
 
-/* EXISTS when a federation runs in the folder; what a machine that went down left there is forgotten. */
-static enum anb_status check_idle(const char *folder, struct anb_error *err)
+/* -- what is gone is started again -----------------------------------------------------------------------------------
+ */
+
+static enum anb_status start_again(struct up *up, const char *name, const char *role, struct anb_error *err)
 {
-    struct dev_state old;
-    enum anb_status status = dev_state_load(folder, &old, err);
-    if (status != ANB_OK) return status == ANB_NOT_FOUND ? ANB_OK : status;
-    if (dev_count_alive(&old) > 0)
+    struct words more = {.count = 0};
+    struct doc *ready = NULL;
+    if (strcmp(role, "broker") == 0)
+        return anb_fail(err, ANB_FATAL,
+                        "the embedded broker is gone, and all that was in it: anabranch dev down, then "
+                        "anabranch dev up");
+    if (strcmp(role, "server") == 0) return start_server(up, err);
+    enum anb_status status = start_member(up, role, name, &more, err);
+    if (status == ANB_OK) status = await_or_show(up, name, &ready, err);
+    doc_free(ready);
+    return status;
+}
+
+/* EXISTS when nothing is gone. */
+static enum anb_status revive(struct up *up, struct anb_error *err)
+{
+    struct dev_state *state = &up->state;
+    enum anb_status status = ANB_OK;
+    if (!*state->server || dev_count_alive(state) == state->n_nodes)
         return anb_fail(err, ANB_EXISTS,
                         "a federation is already running here, server %s: see anabranch dev status, or end it with "
                         "anabranch dev down",
-                        *old.server ? old.server : "not ready yet");
-    return ANB_OK;
+                        *state->server ? state->server : "not ready yet");
+    for (size_t i = 0; status == ANB_OK && i < state->n_nodes; i++) {
+        const struct dev_node was = state->nodes[i];
+        if (dev_process_is_alive(&was.process)) continue;
+        status = start_again(up, was.name, was.role, err);
+        if (status == ANB_OK) fprintf(stderr, "%s was gone and runs again\n", was.name);
+    }
+    return status;
 }
 
 static enum anb_status print_result(const struct up *up, struct anb_error *err)
@@ -332,21 +369,38 @@ static enum anb_status print_result(const struct up *up, struct anb_error *err)
         doc_free(root);
         return status;
     }
-    long long n_aggregators = up->settings->aggregators, n_sites = up->settings->sites;
+    long long n_aggregators = count_role(&up->state, "aggregator"), n_sites = count_role(&up->state, "site");
     printf("project %s runs: server %s, broker %s%s, %lld aggregator%s, %lld site%s\n", up->state.project,
-           up->state.server, up->state.bootstrap_servers, up->settings->bootstrap_servers ? "" : " (embedded)",
+           up->state.server, up->state.bootstrap_servers, count_role(&up->state, "broker") > 0 ? " (embedded)" : "",
            n_aggregators, n_aggregators == 1 ? "" : "s", n_sites, n_sites == 1 ? "" : "s");
     fflush(stdout);
     fprintf(stderr, "next: anabranch job submit DIR --wait; anabranch dev status; anabranch dev down\n");
     return ANB_OK;
 }
 
+static enum anb_status await_seen(const struct up *up, struct anb_error *err)
+{
+    return dev_await_seen(count_role(&up->state, "site"), count_role(&up->state, "aggregator"), up->settings->timeout_s,
+                          err);
+}
+
 static enum anb_status bring_up(struct up *up, struct anb_error *err)
 {
-    enum anb_status status = check_idle(up->state.folder, err);
-    if (status != ANB_OK) return status;
+    struct dev_state *old = calloc(1, sizeof *old);
+    if (!old) return anb_fail(err, ANB_NO_MEMORY, "no memory");
+    enum anb_status status = dev_state_load(up->state.folder, old, err);
+    bool runs = status == ANB_OK && dev_count_alive(old) > 0; /* else a machine that went down left it there */
+    if (runs) up->state = *old;
+    free(old);
+    if (status != ANB_OK && status != ANB_NOT_FOUND) return status;
+    if (runs) {
+        status = revive(up, err);
+        if (status == ANB_OK) status = await_seen(up, err);
+        return status == ANB_OK ? print_result(up, err) : status;
+    }
     status = make_folders(&up->state, err);
     if (status == ANB_OK) status = start_all(up, err);
+    if (status == ANB_OK) status = await_seen(up, err);
     if (status == ANB_OK) return print_result(up, err);
     dev_nodes_end(&up->state, GRACE_MS);
     dev_state_remove(up->state.folder, true, NULL); /* the logs stay, to be read */

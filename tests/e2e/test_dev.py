@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,8 +46,26 @@ def anabranch(tmp_path: Path, folder_name: str) -> Iterator[Anabranch]:
 
 def test_a_job_runs_on_the_embedded_broker(anabranch: Anabranch, tmp_path: Path) -> None:
     anabranch("dev", "up", "--sites", "3", "--aggregators", "2")
+    sites = json.loads(anabranch("site", "list", "--json").stdout)["sites"]
+    assert [site["name"] for site in sites if site["alive"]] == ["site-1", "site-2", "site-3"]
     anabranch("job", "submit", str(make_job(tmp_path / "job", rounds=2)), "--wait")
     assert json.loads(anabranch("job", "list", "--json").stdout)["jobs"][0]["outcome"] == "completed"
+
+
+def test_up_starts_again_what_is_gone_and_nothing_else(anabranch: Anabranch, tmp_path: Path) -> None:
+    def pids() -> dict[str, int]:
+        return {node["name"]: node["pid"] for node in json.loads(anabranch("dev", "status", "--json").stdout)["nodes"]}
+
+    anabranch("dev", "up", "--sites", "2")
+    before = pids()
+    assert "already running" in anabranch("dev", "up", ok=False).stderr
+    for name in ("server", "site-2"):
+        os.kill(before[name], signal.SIGKILL)
+    done = anabranch("dev", "up")
+    assert "server was gone" in done.stderr and "site-2 was gone" in done.stderr
+    after = pids()
+    assert {name for name in before if before[name] != after[name]} == {"server", "site-2"}
+    anabranch("job", "submit", str(make_job(tmp_path / "job", rounds=1, minimum=2)), "--wait")
 
 
 @pytest.mark.parametrize("folder_name", ["deep-" * 20])
