@@ -95,7 +95,7 @@ static enum anb_status put_line(struct audit *audit, const struct audit_event *e
 static enum anb_status drop_oldest(struct audit *audit, struct anb_error *err)
 {
     struct audit_full_files files;
-    enum anb_status status = audit_full_files(audit->folder, &files, err);
+    enum anb_status status = audit_full_files(audit->folder, 0, &files, err);
     while (status == ANB_OK && (int64_t)files.n >= audit->n_files && files.second > 0) {
         char name[AUDIT_NAME_BYTES], detail[128];
         audit_full_name(files.lowest, name);
@@ -105,7 +105,7 @@ static enum anb_status drop_oldest(struct audit *audit, struct anb_error *err)
         status = put_line(audit, &dropped, err); /* first the line, then the file */
         if (status == ANB_OK && unlinkat(audit->folder, name, 0) != 0)
             status = anb_fail_errno(err, errno, "cannot remove %s", name);
-        if (status == ANB_OK) status = audit_full_files(audit->folder, &files, err);
+        if (status == ANB_OK) status = audit_full_files(audit->folder, 0, &files, err);
     }
     return status;
 }
@@ -235,7 +235,7 @@ static enum anb_status find_head(struct audit *audit, struct anb_error *err)
     struct audit_full_files files;
     struct audit_tail tail;
     char name[AUDIT_NAME_BYTES];
-    enum anb_status status = audit_full_files(audit->folder, &files, err);
+    enum anb_status status = audit_full_files(audit->folder, 0, &files, err);
     if (status != ANB_OK || files.n == 0) return status;
     int fd = openat(audit->folder, audit_full_name(files.highest, name), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return anb_fail_errno(err, errno, "cannot open %s", name);

@@ -126,7 +126,7 @@ static void count_file(struct audit_full_files *files, int64_t sequence)
     }
 }
 
-enum anb_status audit_full_files(int folder, struct audit_full_files *files, struct anb_error *err)
+enum anb_status audit_full_files(int folder, int64_t after, struct audit_full_files *files, struct anb_error *err)
 {
     int own = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* with a position of its own */
     DIR *all = own >= 0 ? fdopendir(own) : NULL;
@@ -138,7 +138,7 @@ enum anb_status audit_full_files(int folder, struct audit_full_files *files, str
     *files = (struct audit_full_files){0};
     for (const struct dirent *entry = readdir(all); entry; entry = readdir(all)) {
         int64_t sequence = sequence_of(entry->d_name);
-        if (sequence > 0) count_file(files, sequence);
+        if (sequence > after) count_file(files, sequence);
     }
     closedir(all);
     return ANB_OK;

@@ -25,7 +25,8 @@ struct audit_full_files { /* named by their first sequences; 0: there is none */
     int64_t lowest, second, highest;
     size_t n;
 };
-enum anb_status audit_full_files(int folder, struct audit_full_files *files, struct anb_error *err);
+/* Those whose first sequence is above `after`. */
+enum anb_status audit_full_files(int folder, int64_t after, struct audit_full_files *files, struct anb_error *err);
 /* "audit-000000000042.log" */
 const char *audit_full_name(int64_t first_sequence, char name[AUDIT_NAME_BYTES]);
 

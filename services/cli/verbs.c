@@ -34,6 +34,7 @@ const struct cli_verb *const cli_verbs[] = {&verb_job_submit,
                                             &verb_provision_brokers,
                                             &verb_policy_check,
                                             &verb_privacy_show,
+                                            &verb_audit_verify,
                                             NULL};
 
 enum { WORDS_BYTES = 96, MAX_VERBS = 64 };

@@ -136,7 +136,7 @@ static void full_files_are_renamed_and_the_oldest_goes(void)
     int folder = open(path_of("full", ""), O_RDONLY | O_DIRECTORY);
     struct audit_full_files files;
     char name[AUDIT_NAME_BYTES];
-    CHECK_STATUS(audit_full_files(folder, &files, &test_error), ANB_OK);
+    CHECK_STATUS(audit_full_files(folder, 0, &files, &test_error), ANB_OK);
     CHECK_EQUAL(files.n, 2);
     close(folder);
     struct reading reading = {0};
