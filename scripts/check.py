@@ -49,7 +49,7 @@ COMMON = {
     "policy": {"base", "crypto", "tensor", "trust", "job", "bundle", "privacy"},
     "stream": {"base", "wire", "bus", "tensor", "crypto"},
     "fold": {"base", "wire", "bus", "tensor", "crypto", "stream"},
-    "node": {"base", "wire", "bus", "tensor", "crypto", "stream", "job", "trust"},
+    "node": {"audit", "base", "wire", "bus", "tensor", "crypto", "stream", "job", "trust"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')

@@ -44,12 +44,15 @@ struct audit {
     int folder, fd; /* the folder's lock keeps other processes away */
 
     pthread_mutex_t lock; /* guards what follows */
-    struct audit_head head;
+    struct chain_head head;
     int64_t bytes, first_sequence; /* of audit.log */
     bool is_synced;
     int64_t synced_ms;
     struct buf text; /* of the line being written */
 
+    int64_t head_ms; /* when the head was taken last, */
+    int64_t head_line;
+    bool has_ended;    /* and whether a job has ended since */
     int64_t n_lost;    /* not written, and not yet told in the log */
     int64_t n_missing; /* since the start */
     int64_t window_ms; /* when this minute of floods began */
@@ -85,8 +88,9 @@ static enum anb_status put_line(struct audit *audit, const struct audit_event *e
     }
     audit->bytes += (int64_t)audit->text.size;
     if (audit->first_sequence == 0) audit->first_sequence = line.sequence;
-    audit->head = (struct audit_head){line.sequence, digest};
+    audit->head = (struct chain_head){line.sequence, digest};
     audit->is_synced = false;
+    audit->has_ended |= event->what == AUDIT_JOB_ENDED;
     return ANB_OK;
 }
 
@@ -199,11 +203,25 @@ enum anb_status audit_write(struct audit *audit, const struct audit_event *event
     return status;
 }
 
-enum anb_status audit_take_head(struct audit *audit, struct audit_head *head, struct anb_error *err)
+bool audit_head_is_due(struct audit *audit)
+{
+    pthread_mutex_lock(&audit->lock);
+    bool is_due = audit->head.sequence > audit->head_line &&
+                  (audit->has_ended || clock_monotonic_ms() - audit->head_ms >= AUDIT_HEAD_MS);
+    pthread_mutex_unlock(&audit->lock);
+    return is_due;
+}
+
+enum anb_status audit_take_head(struct audit *audit, struct chain_head *head, struct anb_error *err)
 {
     pthread_mutex_lock(&audit->lock);
     enum anb_status status = sync_file(audit, err);
-    if (status == ANB_OK) *head = audit->head;
+    if (status == ANB_OK) {
+        *head = audit->head;
+        audit->head_line = head->sequence;
+        audit->head_ms = clock_monotonic_ms();
+        audit->has_ended = false;
+    }
     pthread_mutex_unlock(&audit->lock);
     return status;
 }
@@ -279,7 +297,7 @@ enum anb_status audit_open(const struct audit_config *config, struct audit **out
     audit->folder = audit->fd = -1;
     audit->file_bytes = config->file_bytes ? config->file_bytes : AUDIT_FILE_BYTES;
     audit->n_files = config->n_files ? config->n_files : AUDIT_N_FILES;
-    audit->window_ms = audit->synced_ms = clock_monotonic_ms();
+    audit->window_ms = audit->synced_ms = audit->head_ms = clock_monotonic_ms();
     pthread_mutex_init(&audit->lock, NULL);
     buf_init(&audit->text, AUDIT_LINE_MAX_BYTES);
     audit->node = strdup(config->node);

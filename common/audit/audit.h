@@ -82,7 +82,7 @@ struct audit_config {
     int64_t file_bytes; /* a file that has this many is full; 0: AUDIT_FILE_BYTES */
     int64_t n_files;    /* how many are kept; 0: AUDIT_N_FILES */
 };
-enum { AUDIT_FILE_BYTES = 16 << 20, AUDIT_N_FILES = 64 };
+enum { AUDIT_FILE_BYTES = 16 << 20, AUDIT_N_FILES = 64, AUDIT_HEAD_MS = 60000 };
 
 /* Goes on where the folder's log ends, after a look at its last line; an unfinished one is cut off and a line says so.
  * EXISTS: another process has the folder. CORRUPT: the file's end holds no line at all: somebody must look. */
@@ -92,13 +92,16 @@ void audit_close(struct audit *audit); /* NULL is fine */
 /* A NULL `audit` keeps no log: OK (tests, tools). A failure is logged here, too. */
 enum anb_status audit_write(struct audit *audit, const struct audit_event *event, struct anb_error *err);
 
-struct audit_head {   /* of a chain: all lines up to `sequence` are as they were when it was taken */
+struct chain_head {   /* of a chain: all lines up to `sequence` are as they were when it was taken */
     int64_t sequence; /* from 1; 0: no line yet */
     struct digest digest;
 };
 
+/* True when others should be told the head: lines have come since it was last taken, and a job has ended or
+ * AUDIT_HEAD_MS have passed. */
+bool audit_head_is_due(struct audit *audit);
 /* Puts all lines on the disk first, so a head that others have seen is never ahead of the file. */
-enum anb_status audit_take_head(struct audit *audit, struct audit_head *head, struct anb_error *err);
+enum anb_status audit_take_head(struct audit *audit, struct chain_head *head, struct anb_error *err);
 int64_t audit_n_missing(struct audit *audit); /* lines that could not be written, since the start; for metrics */
 
 #endif

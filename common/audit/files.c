@@ -27,7 +27,7 @@ static enum anb_status read_part(int fd, const char *name, int64_t offset, size_
 }
 
 /* The last of the lines in `bytes` that is whole; *end is where it ends, 0: there is none. */
-static enum anb_status last_line(struct slice bytes, size_t *end, struct audit_head *head, struct anb_error *err)
+static enum anb_status last_line(struct slice bytes, size_t *end, struct chain_head *head, struct anb_error *err)
 {
     const char *text = bytes.data;
     for (size_t stop = bytes.size; stop > 0; stop--) {
@@ -43,7 +43,7 @@ static enum anb_status last_line(struct slice bytes, size_t *end, struct audit_h
         return ANB_OK;
     }
     *end = 0;
-    *head = (struct audit_head){0};
+    *head = (struct chain_head){0};
     return ANB_OK;
 }
 

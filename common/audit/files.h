@@ -12,7 +12,7 @@ enum { AUDIT_TAIL_BYTES = 4 * AUDIT_LINE_MAX_BYTES, AUDIT_NAME_BYTES = 40 };
 struct audit_tail {         /* the end of a file */
     int64_t bytes;          /* up to the end of its last line */
     int64_t first_sequence; /* of the file's first line; 0: it has none */
-    struct audit_head head;
+    struct chain_head head;
     int64_t n_torn; /* bytes behind the last line, that are none */
     struct digest torn;
 };

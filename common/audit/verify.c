@@ -14,7 +14,7 @@
 
 struct check {
     struct audit_verdict *verdict;
-    const struct audit_head *heads;
+    const struct chain_head *heads;
     size_t n_heads;
     bool *met;
     int64_t line; /* in the current file */
@@ -34,10 +34,10 @@ static void break_at(struct check *check, const char *format, ...)
 
 /* -- one line */
 
-static void compare_heads(struct check *check, const struct audit_head *here)
+static void compare_heads(struct check *check, const struct chain_head *here)
 {
     for (size_t i = 0; i < check->n_heads; i++) {
-        const struct audit_head *head = &check->heads[i];
+        const struct chain_head *head = &check->heads[i];
         bool is_same = digest_equal(&head->digest, &here->digest);
         if (is_same && (head->sequence == 0 || head->sequence == here->sequence)) check->met[i] = true;
         if (!is_same && head->sequence == here->sequence)
@@ -52,7 +52,7 @@ static void take_line(struct check *check, struct slice text)
 {
     struct audit_verdict *verdict = check->verdict;
     struct audit_line line;
-    struct audit_head here;
+    struct chain_head here;
     struct anb_error err;
     check->line++;
     enum anb_status status = audit_line_read(text, &line, &here.digest, &err);
@@ -147,7 +147,7 @@ static void judge_heads(struct check *check)
     struct audit_verdict *verdict = check->verdict;
     check->line = 0;
     for (size_t i = 0; i < check->n_heads && !verdict->is_broken; i++) {
-        const struct audit_head *head = &check->heads[i];
+        const struct chain_head *head = &check->heads[i];
         if (check->met[i])
             verdict->n_heads_met++;
         else if (head->sequence == 0)
@@ -162,7 +162,7 @@ static void judge_heads(struct check *check)
     }
 }
 
-enum anb_status audit_verify(const char *path, const struct audit_head *heads, size_t n_heads,
+enum anb_status audit_verify(const char *path, const struct chain_head *heads, size_t n_heads,
                              struct audit_verdict *verdict, struct anb_error *err)
 {
     struct stat info;

@@ -70,6 +70,22 @@ enum anb_status apply_node_down(struct apply *apply, const struct node_down *rec
     return ANB_OK;
 }
 
+/* No rule of a chain is checked here: a log that began anew is what others are to see. */
+enum anb_status apply_audit_head(struct apply *apply, const struct audit_head *record)
+{
+    struct node_state *node = apply->node;
+    if (record->line < 1)
+        return refuse(apply, REFUSAL_BAD_RECORD, ANB_INVALID, "%s has an audit log of %lld lines", node->name,
+                      (long long)record->line);
+    if (!apply->federation->keep_history) return ANB_OK;
+    if (!node->audit_marks) node->audit_marks = calloc(AUDIT_MARKS, sizeof *node->audit_marks);
+    if (!node->audit_marks) return out_of_memory(apply);
+    if (node->n_audit_marks == AUDIT_MARKS)
+        memmove(node->audit_marks, node->audit_marks + 1, --node->n_audit_marks * sizeof *node->audit_marks);
+    node->audit_marks[node->n_audit_marks++] = (struct audit_mark){record->line, record->digest, record->head.time_ms};
+    return ANB_OK;
+}
+
 enum anb_status apply_leader_claimed(struct apply *apply, const struct leader_claimed *record)
 {
     struct federation *federation = apply->federation;

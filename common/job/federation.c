@@ -44,6 +44,7 @@ void federation_free(struct federation *federation)
     free(federation->jobs);
     for (struct node_state *node = federation->nodes, *next; node; node = next) {
         next = node->next;
+        free(node->audit_marks);
         free(node);
     }
     free(federation->project);
@@ -309,6 +310,7 @@ static enum anb_status hand_over(struct apply *apply, const struct record *recor
     switch (record->kind) {
     case RECORD_NODE_UP: return apply_node_up(apply, &record->is.node_up);
     case RECORD_NODE_DOWN: return apply_node_down(apply, &record->is.node_down);
+    case RECORD_AUDIT_HEAD: return apply_audit_head(apply, &record->is.audit_head);
     case RECORD_LEADER_CLAIMED: return apply_leader_claimed(apply, &record->is.leader_claimed);
     case RECORD_JOB_SUBMITTED: return apply_job_submitted(apply, &record->is.job_submitted);
     case RECORD_JOB_ANSWERED: return apply_job_answered(apply, &record->is.job_answered);

@@ -164,6 +164,7 @@ bool copy_metrics(struct arena *arena, const struct metric *metrics, size_t n, s
 /* -- apply_*.c: one handler for each record */
 enum anb_status apply_node_up(struct apply *apply, const struct node_up *record);
 enum anb_status apply_node_down(struct apply *apply, const struct node_down *record);
+enum anb_status apply_audit_head(struct apply *apply, const struct audit_head *record);
 enum anb_status apply_leader_claimed(struct apply *apply, const struct leader_claimed *record);
 enum anb_status apply_job_submitted(struct apply *apply, const struct job_submitted *record);
 enum anb_status apply_job_answered(struct apply *apply, const struct job_answered *record);

@@ -24,13 +24,13 @@ static const struct option_entry entries[] = {
 };
 
 struct heads {
-    struct audit_head list[MAX_HEADS];
+    struct chain_head list[MAX_HEADS];
     size_t n;
 };
 
 static enum anb_status add_head(struct heads *heads, int64_t sequence, const char *digest, struct anb_error *err)
 {
-    struct audit_head head = {.sequence = sequence};
+    struct chain_head head = {.sequence = sequence};
     if (sequence < 0 || !hex_decode(digest, head.digest.bytes, DIGEST_BYTES))
         return anb_fail(err, ANB_INVALID, "a head is 64 hexadecimal digits, or LINE:DIGEST; got \"%.80s\"", digest);
     if (heads->n < MAX_HEADS) heads->list[heads->n++] = head;

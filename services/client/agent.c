@@ -81,9 +81,25 @@ static bool find_question(struct agent *agent, const struct federation *federati
     return false;
 }
 
-static void answer(struct agent *agent, const struct question *question)
+/* A job that cannot be written down is not taken. */
+static void record_answer(struct agent *agent, struct question *question)
 {
     struct anb_error err;
+    char on[64];
+    snprintf(on, sizeof on, "job %s", question->job);
+    struct audit_event event = {.what = question->accepted ? AUDIT_JOB_ACCEPTED : AUDIT_JOB_REFUSED,
+                                .on = on,
+                                .outcome = question->accepted ? "ok" : "denied",
+                                .detail = question->reason};
+    if (audit_write(agent->site.audit, &event, &err) == ANB_OK || !question->accepted) return;
+    question->accepted = false;
+    snprintf(question->reason, sizeof question->reason, "the site's audit log cannot be written");
+}
+
+static void answer(struct agent *agent, struct question *question)
+{
+    struct anb_error err;
+    record_answer(agent, question);
     struct record record = {
         .kind = RECORD_JOB_ANSWERED,
         .is.job_answered = {.job = question->job, .accepted = question->accepted, .reason = question->reason}};

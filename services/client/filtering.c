@@ -65,6 +65,15 @@ static enum anb_status measure(struct filtering *filtering, struct anb_error *er
     return status;
 }
 
+static enum anb_status record_spending(const struct filtering_result *result, struct anb_error *err)
+{
+    char on[64], detail[160];
+    snprintf(on, sizeof on, "job %s", result->job);
+    snprintf(detail, sizeof detail, "one more update of scope %s, round %d", result->scope->name, result->round);
+    const struct audit_event event = {.what = AUDIT_BUDGET_SPENT, .on = on, .detail = detail};
+    return audit_write(result->scope->audit, &event, err);
+}
+
 static enum anb_status spend(struct filtering *filtering, struct anb_error *err)
 {
     const struct filtering_result *result = &filtering->result;
@@ -72,7 +81,8 @@ static enum anb_status spend(struct filtering *filtering, struct anb_error *err)
     struct ledger_entry entry = {
         .time_ms = clock_wall_ms(), .round = result->round, .loss = filter_run_loss(filtering->run)};
     snprintf(entry.job, sizeof entry.job, "%s", result->job);
-    enum anb_status status = ledger_spend(result->scope->ledger, budget, &entry, err);
+    enum anb_status status = record_spending(result, err);
+    if (status == ANB_OK) status = ledger_spend(result->scope->ledger, budget, &entry, err);
     if (status != ANB_OK) return status;
     log_event(LOG_INFO, "privacy-spent", "job=%s round=%d scope=%s epsilon=%.3f of=%.3f", result->job, result->round,
               result->scope->name, privacy_epsilon(&entry.total, budget->delta), budget->epsilon);

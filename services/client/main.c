@@ -5,6 +5,7 @@
 #include "agent.h"
 #include "base/file.h"
 #include "crypto/digest.h"
+#include "node/heads.h"
 #include "node/service.h"
 #include "site.h"
 
@@ -94,11 +95,12 @@ static enum anb_status choose_socket_folder(const char *data_folder, bool is_pas
     return make_private_folder(folder, is_passable, err);
 }
 
-static enum anb_status follow(struct node *node, struct agent *agent, struct anb_error *err)
+static enum anb_status follow(struct node *node, struct agent *agent, struct audit *audit, struct anb_error *err)
 {
     while (!service_stopping() && !agent_has_failed(agent, err)) {
         enum anb_status status = service_follow(node, POLL_MS, err);
         if (status != ANB_OK) return status;
+        heads_tell(node, audit, false);
         agent_wake(agent);
     }
     return service_stopping() ? ANB_OK : err->status;
@@ -147,7 +149,6 @@ static enum anb_status open_parts(struct parts *parts, const struct settings *se
 
 static void close_parts(struct parts *parts)
 {
-    agent_stop(parts->agent);
     audit_close(parts->audit);
     confine_site_fini(&parts->confine);
     if (*parts->sockets && strcmp(parts->sockets, parts->folder) != 0) rmdir(parts->sockets);
@@ -158,7 +159,9 @@ static enum anb_status run(struct service *service, struct node *node, struct an
     struct parts parts = {.agent = NULL};
     enum anb_status status = open_parts(&parts, service->settings, node, err);
     if (status == ANB_OK) status = service_say_ready(service, NULL, err);
-    if (status == ANB_OK) status = follow(node, parts.agent, err);
+    if (status == ANB_OK) status = follow(node, parts.agent, parts.audit, err);
+    agent_stop(parts.agent);
+    if (status == ANB_OK) heads_tell(node, parts.audit, true);
     close_parts(&parts);
     return status;
 }

@@ -57,6 +57,7 @@ static enum anb_status open_parts(struct run *run, const struct job_state *job, 
         snprintf(run->broken, sizeof run->broken, "%s", why.text);
     else if (run->scope.policy)
         run->limits = run->scope.policy->limits;
+    run->scope.audit = site->audit;
     return ANB_OK;
 }
 
@@ -137,7 +138,11 @@ bool run_is_over(const struct run *run)
 static void collect_bundle(struct run *run, const struct download_result *result)
 {
     if (result->status == ANB_OK) {
+        struct anb_error err;
+        char digest[DIGEST_TEXT_BYTES];
         run->unpacked = true;
+        if (run_audit(run, AUDIT_BUNDLE_VERIFIED, "ok", digest_text(&run->bundle_digest, digest), &err) != ANB_OK)
+            snprintf(run->broken, sizeof run->broken, "%s", err.text);
         return;
     }
     bool may_pass = anb_status_class(result->status) == ANB_CLASS_RETRY && ++run->n_failures < 20;
@@ -145,6 +150,7 @@ static void collect_bundle(struct run *run, const struct download_result *result
         run->retry_ms = run_now_ms(run) + RETRY_MS;
     else
         snprintf(run->broken, sizeof run->broken, "the job folder cannot be made: %s", result->err.text);
+    if (!may_pass) run_audit(run, AUDIT_BUNDLE_REFUSED, "denied", result->err.text, NULL);
     log_event(LOG_WARN, "bundle-failed", "job=%s reason=%s", run->job, result->err.text);
 }
 

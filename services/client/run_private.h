@@ -37,6 +37,7 @@ struct run_task {
     struct stream_set base;
     int revivals;
     int64_t begun_ms;  /* by the trainer; 0: not yet */
+    int64_t bytes;     /* of its result */
     char reason[1024]; /* why it is given up; empty: it is not, or the log knows */
 };
 

@@ -65,11 +65,27 @@ static struct upload_order order_of(const struct run *run)
         .job = run->job, .round = run->task.round, .attempt = run->task.attempt, .base = run->task.base};
 }
 
+/* What leaves the site is written down before it does. */
 static void send_result(struct run *run)
 {
+    struct anb_error err;
     struct upload_order order = order_of(run);
+    char detail[160];
+    snprintf(detail, sizeof detail, "%s, attempt %d, %lld bytes from the trainer, %s%s", run->task.id,
+             run->task.attempt, (long long)run->task.bytes, run->scope.chain ? "filters of scope " : "no filters",
+             run->scope.chain ? run->scope.name : "");
     run->resend_ms = 0;
-    upload_start(run->upload, &order);
+    if (run_audit(run, AUDIT_UPDATE_SENT, "ok", detail, &err) == ANB_OK)
+        upload_start(run->upload, &order);
+    else
+        run_task_give_up(run, "%s", err.text);
+}
+
+static void record_end(struct run *run, enum anb_status status, const char *reason)
+{
+    char detail[AUDIT_DETAIL_BYTES];
+    snprintf(detail, sizeof detail, "%s%s%s", run->task.id, *reason ? ": " : "", reason);
+    run_audit(run, AUDIT_UPDATE_ENDED, anb_status_word(status), detail, NULL);
 }
 
 /* Training for an update that may not leave would be in vain. */
@@ -103,6 +119,7 @@ enum anb_status run_task_collect(struct run *run, struct anb_error *err)
     enum anb_status status;
     struct anb_error why;
     if (!upload_collect(run->upload, &status, &why) || run->task.state != TASK_SENDING) return ANB_OK;
+    record_end(run, status, status == ANB_OK ? "" : why.text);
     if (status == ANB_OK) {
         run->task.state = TASK_SENT;
         log_event(LOG_DEBUG, "result-sent", "job=%s task=%s", run->job, run->task.id);
@@ -166,6 +183,7 @@ static enum anb_status keep_model(struct run *run, const struct message *message
     status = share_base(run, &model.base_fd, err);
     if (status == ANB_OK) status = upload_keep(run->upload, message, &order, &run->scope, &model, err);
     if (status == ANB_OK) {
+        run->task.bytes = layout_data_bytes(model.file.layout);
         *fd = -1;
         return status;
     }

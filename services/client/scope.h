@@ -5,6 +5,7 @@
 #ifndef ANB_CLIENT_SCOPE_H
 #define ANB_CLIENT_SCOPE_H
 
+#include "audit/audit.h"
 #include "policy/policy.h"
 #include "privacy/ledger.h"
 
@@ -15,6 +16,7 @@ struct scope {
     const struct filter_chain *chain; /* NULL: updates leave as they are */
     char name[NAME_MAX_BYTES + 1];    /* empty: no scope */
     char ledger[PATH_MAX];            /* DATA-FOLDER/privacy/NAME.ledger */
+    struct audit *audit;              /* set by the run; NULL: none is kept */
 };
 
 /* `policy_file` NULL: the site has none, and no filters. NOT_FOUND, INVALID and others: the job cannot run here. */

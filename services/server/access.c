@@ -1,6 +1,7 @@
 #include "server/access.h"
 
 #include "base/clock.h"
+#include "server/audited.h"
 #include "server/routes.h"
 #include "server/server.h"
 
@@ -89,6 +90,7 @@ enum anb_status access_admit(void *context, const struct credentials *credential
     *code = status == ANB_DENIED ? 401 : 0;
     if (status == ANB_OK && request->route) status = check_route(request, code, err);
     if (status == ANB_OK && request->route) status = check_object(server, request, code, err);
+    if (status == ANB_DENIED || status == ANB_NOT_FOUND) audited_refusal(server, request, *code, err->text);
     return status;
 }
 

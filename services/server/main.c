@@ -3,6 +3,7 @@
  * Threads: the main thread follows the control log and conducts; one each answers HTTP, sends submissions, stores
  * models and reads telemetry. All state that matters is in the control log; the data folder holds models and log lines.
  */
+#include "node/heads.h"
 #include "node/service.h"
 #include "server/server.h"
 
@@ -86,6 +87,7 @@ static enum anb_status run(struct service *service, struct node *node, struct an
     enum anb_status status = server_start(&server, node, &config, err);
     if (status != ANB_OK) return status;
     status = conduct(service, &server, err);
+    if (status == ANB_OK) heads_tell(node, server.audit, true);
     server_stop(&server);
     return status;
 }

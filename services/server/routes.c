@@ -23,6 +23,7 @@ const struct route server_routes[] = {
     {"POST", "/v1/jobs/{id}/abort", "", true, TAKES_NOTHING, handle_abort, OBJECT_JOB, ROLES(NONE, OWN, ALL, ALL)},
     {"GET", "/v1/jobs/{id}/model", "", false, TAKES_NOTHING, handle_model, OBJECT_JOB, ROLES(NONE, OWN, ALL, ALL)},
     {"GET", "/v1/sites", "", false, TAKES_NOTHING, handle_sites, OBJECT_NONE, ROLES(NONE, ALL, ALL, ALL)},
+    {"GET", "/v1/audit/{node}", "", false, TAKES_NOTHING, handle_audit, OBJECT_NONE, ROLES(ALL, NONE, ALL, ALL)},
     {"GET", "/v1/aggregators", "", false, TAKES_NOTHING, handle_aggregators, OBJECT_NONE, ROLES(NONE, ALL, ALL, ALL)},
 };
 

@@ -18,6 +18,6 @@ enum anb_status read_token_wish(struct slice text, struct token_wish *wish, stru
 /* routes_jobs.c */
 handler handle_submit, handle_jobs, handle_job, handle_abort, handle_delete, handle_logs, handle_model;
 /* routes_state.c */
-handler handle_health, handle_ready, handle_metrics, handle_sites, handle_aggregators;
+handler handle_health, handle_ready, handle_metrics, handle_sites, handle_aggregators, handle_audit;
 
 #endif

@@ -1,6 +1,7 @@
 /* What users ask and order about jobs. */
 #include "base/clock.h"
 #include "server/access.h"
+#include "server/audited.h"
 #include "server/routes.h"
 #include "server/server.h"
 #include "server/views.h"
@@ -51,7 +52,9 @@ enum verdict handle_submit(void *context, struct request *request, struct answer
     struct submit_result result;
     struct anb_error err;
     if (!submission) {
-        if (submit(server->submitter, request->user.name, &request->upload, &submission, &err) != ANB_OK)
+        if (audited(server, request, AUDIT_JOB_SUBMITTED, "request", request->upload.request, "asked", &err) !=
+                ANB_OK ||
+            submit(server->submitter, request->user.name, &request->upload, &submission, &err) != ANB_OK)
             return answer_error(answer, &err);
         request->work = submission;
         request->work_free = release_submission;
@@ -59,6 +62,7 @@ enum verdict handle_submit(void *context, struct request *request, struct answer
     }
     if (submission_result(submission, &result)) {
         if (result.status != ANB_OK) return answer_error(answer, &result.err);
+        audited(server, request, AUDIT_JOB_SUBMITTED, "job", result.job, "accepted", NULL);
         return answer_job(server, result.job, VIEW_ALL_ROUNDS, result.existed ? 200 : 201, answer);
     }
     if (request->late && !request->is_last && submission_moves(submission)) {
@@ -148,7 +152,9 @@ static enum verdict order_and_wait(struct server *server, struct request *reques
 {
     struct anb_error err;
     if (!request->wait_until_ms) {
-        if (conductor_give_order(server->conductor, order, request->id, &err) != ANB_OK)
+        enum audit_what what = order == ORDER_ABORT ? AUDIT_JOB_ABORTED : AUDIT_JOB_DELETED;
+        if (audited(server, request, what, "job", request->id, NULL, &err) != ANB_OK ||
+            conductor_give_order(server->conductor, order, request->id, &err) != ANB_OK)
             return answer_error(answer, &err);
         request->wait_until_ms = clock_monotonic_ms() + ORDER_WAIT_MS;
     }
@@ -236,10 +242,11 @@ struct stored_model { /* what the control log says of it */
     int64_t bytes;
 };
 
-static enum verdict answer_file(struct server *server, const char *id, const struct stored_model *model,
+static enum verdict answer_file(struct server *server, const struct request *request, const struct stored_model *model,
                                 struct answer *answer)
 {
     struct anb_error err;
+    const char *id = request->id;
     int fd;
     int64_t bytes;
     enum anb_status status = store_open_model(server->store, id, &fd, &bytes, &err);
@@ -248,6 +255,10 @@ static enum verdict answer_file(struct server *server, const char *id, const str
         status = anb_fail(&err, ANB_IO, "the stored model of job %s has another size than the control log says", id);
     }
     if (status != ANB_OK) return answer_error(answer, &err);
+    if (audited(server, request, AUDIT_MODEL_DOWNLOADED, "job", id, NULL, &err) != ANB_OK) {
+        close(fd);
+        return answer_error(answer, &err);
+    }
     char digest[DIGEST_TEXT_BYTES];
     answer->code = 200;
     answer->fd = fd;
@@ -267,7 +278,7 @@ enum verdict handle_model(void *context, struct request *request, struct answer 
     if (known) model = (struct stored_model){job->stored, job->file_digest, job->file_bytes};
     node_unlock(server->node);
     if (!known) return no_such_job(answer, request->id);
-    if (model.exists) return answer_file(server, request->id, &model, answer);
+    if (model.exists) return answer_file(server, request, &model, answer);
     anb_fail(&err, ANB_NOT_FOUND,
              kept ? "job %s has no model yet" : "job %s leaves no model at the server: its results are []",
              request->id);

@@ -56,6 +56,33 @@ enum verdict handle_aggregators(void *context, struct request *request, struct a
     return answer_nodes(context, ROLE_AGGREGATOR, "aggregators", answer);
 }
 
+static void view_marks(struct doc *list, const struct node_state *node)
+{
+    char digest[DIGEST_TEXT_BYTES];
+    for (size_t i = 0; i < node->n_audit_marks; i++) {
+        struct doc *map = doc_add_map(list);
+        doc_set_int(map, "sequence", node->audit_marks[i].line);
+        doc_set_text(map, "digest", digest_text(&node->audit_marks[i].digest, digest));
+        doc_set_int(map, "time_ms", node->audit_marks[i].time_ms);
+    }
+}
+
+/* The heads of a node's audit log, as the control log keeps them. */
+enum verdict handle_audit(void *context, struct request *request, struct answer *answer)
+{
+    struct server *server = context;
+    struct anb_error err;
+    struct doc *doc = doc_new_map();
+    const struct node_state *node = federation_node(node_lock(server->node), request->id);
+    doc_set_text(doc, "node", request->id);
+    if (node) view_marks(doc_set_list(doc, "heads"), node);
+    node_unlock(server->node);
+    if (node) return answer_doc(answer, 200, doc);
+    doc_free(doc);
+    anb_fail(&err, ANB_NOT_FOUND, "no node %s has come up yet", request->id);
+    return answer_error(answer, &err);
+}
+
 enum verdict handle_metrics(void *context, struct request *request, struct answer *answer)
 {
     struct anb_error err;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "crypto/key.h"
 #include "server/access.h"
+#include "server/audited.h"
 #include "server/routes.h"
 #include "server/server.h"
 
@@ -103,6 +104,8 @@ enum verdict handle_token_create(void *context, struct request *request, struct 
     struct anb_error err;
     char text[TOKEN_TEXT_BYTES];
     enum anb_status status = read_token_wish(buf_slice(&request->body), &wish, &err);
+    const char *name = *wish.name ? wish.name : request->user.name;
+    if (status == ANB_OK) status = audited(server, request, AUDIT_TOKEN_MADE, "token of", name, NULL, &err);
     if (status == ANB_OK)
         status = users_create_token(server->users, &request->user, &wish, clock_wall_ms(), text, &made, &err);
     if (status != ANB_OK) return answer_error(answer, &err);
@@ -119,6 +122,8 @@ enum verdict handle_token_revoke(void *context, struct request *request, struct 
 {
     struct server *server = context;
     struct anb_error err;
+    if (audited(server, request, AUDIT_TOKEN_REVOKED, "token", request->id, NULL, &err) != ANB_OK)
+        return answer_error(answer, &err);
     if (tokens_revoke(users_tokens(server->users), request->id, &err) != ANB_OK) return answer_error(answer, &err);
     log_event(LOG_INFO, "token-revoked", "token=%s by=%s", request->id, request->user.name);
     answer->code = 204;

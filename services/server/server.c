@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bundle/bundle.h"
+#include "node/heads.h"
 #include "server/access.h"
 #include "server/routes.h"
 
@@ -18,6 +19,15 @@ static enum anb_status open_users(struct server *server, struct anb_error *err)
     char path[sizeof server->folders.data + 16];
     snprintf(path, sizeof path, "%s/tokens.json", server->folders.data);
     return users_open(node_trust(server->node), path, &server->users, err);
+}
+
+static enum anb_status open_audit(struct server *server, struct anb_error *err)
+{
+    char folder[sizeof server->folders.data + 16];
+    snprintf(folder, sizeof folder, "%s/audit", server->folders.data);
+    const struct audit_config config = {
+        .folder = folder, .project = node_project(server->node), .node = node_name(server->node)};
+    return audit_open(&config, &server->audit, err);
 }
 
 static enum anb_status start_http(struct server *server, const struct server_config *config, struct anb_error *err)
@@ -42,7 +52,8 @@ static enum anb_status start_parts(struct server *server, const struct server_co
 {
     struct node *node = server->node;
     const struct folders *folders = &server->folders;
-    enum anb_status status = conductor_new(node, &server->conductor, err);
+    enum anb_status status = open_audit(server, err);
+    if (status == ANB_OK) status = conductor_new(node, &server->conductor, err);
     if (status == ANB_OK) status = outboxes_start(node, &server->outboxes, err);
     if (status == ANB_OK) status = job_logs_open(folders->jobs, config->log_limit_bytes, &server->logs, err);
     if (status == ANB_OK) status = telemetry_new(node, server->logs, folders->data, &server->telemetry, err);
@@ -72,6 +83,7 @@ void server_stop(struct server *server)
     outboxes_stop(server->outboxes);
     job_logs_close(server->logs);
     conductor_free(server->conductor);
+    audit_close(server->audit);
     folders_close(&server->folders);
 }
 

@@ -6,6 +6,7 @@
 #ifndef ANB_SERVER_SERVER_H
 #define ANB_SERVER_SERVER_H
 
+#include "audit/audit.h"
 #include "server/conductor.h"
 #include "server/folders.h"
 #include "server/http.h"
@@ -20,6 +21,7 @@
 struct server {
     struct node *node;
     struct folders folders;
+    struct audit *audit; /* NULL: none is kept */
     struct conductor *conductor;
     struct outboxes *outboxes;
     struct job_logs *logs;

@@ -191,6 +191,7 @@ static void fill(struct fuzz *fuzz, struct record *record)
             .job = job, .round = (int32_t)choose(fuzz, 3), .stored = choose(fuzz, 2), .reason = text};
         break;
     case RECORD_NODE_UP: record->is.node_up = (struct node_up){.role = choose(fuzz, 3), .version = "1"}; break;
+    case RECORD_AUDIT_HEAD: record->is.audit_head = (struct audit_head){.line = choose(fuzz, 3)}; break;
     case RECORD_NODE_DOWN: record->is.node_down = (struct node_down){.reason = ""}; break;
     case RECORD_STREAM_OPENED: fill_stream_opened(fuzz, &record->is.stream_opened); break;
     case RECORD_STREAM_CLOSED: fill_stream_closed(fuzz, &record->is.stream_closed); break;

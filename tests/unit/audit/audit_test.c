@@ -41,7 +41,7 @@ static void write_n(struct audit *audit, enum audit_what what, int n)
 
 /* Reads lines with their chain; returns how many, and how many say `what`. */
 struct reading {
-    struct audit_head head;
+    struct chain_head head;
     int n_lines, n_found;
     char last_found[AUDIT_DETAIL_BYTES + 8];
 };
@@ -60,7 +60,7 @@ static void read_chain(const char *path, const char *what, struct reading *readi
         CHECK_STATUS(audit_line_read(slice_of(at, (size_t)(newline - at)), &line, &digest, &test_error), ANB_OK);
         CHECK_EQUAL(line.sequence, reading->head.sequence + 1);
         CHECK(digest_equal(&line.previous, &reading->head.digest));
-        reading->head = (struct audit_head){line.sequence, digest};
+        reading->head = (struct chain_head){line.sequence, digest};
         reading->n_lines++;
         if (strcmp(line.what, what) == 0) {
             reading->n_found++;
@@ -91,7 +91,7 @@ static void a_file_of_other_bytes_is_refused(void)
 static void the_chain_goes_on_after_a_restart(void)
 {
     struct reading reading = {0};
-    struct audit_head head;
+    struct chain_head head;
     for (int i = 0; i < 3; i++) {
         struct audit *audit = open_log("restart", 0, 0);
         write_n(audit, AUDIT_JOB_ENDED, 2);
@@ -147,7 +147,7 @@ static void full_files_are_renamed_and_the_oldest_goes(void)
     REQUIRE(text.size > 0);
     size_t first = (size_t)((unsigned char *)memchr(text.data, '\n', text.size) - text.data);
     CHECK_STATUS(audit_line_read(slice_of(text.data, first), &line, &reading.head.digest, &test_error), ANB_OK);
-    reading.head = (struct audit_head){line.sequence - 1, line.previous};
+    reading.head = (struct chain_head){line.sequence - 1, line.previous};
     buf_fini(&text);
     read_chain(path_of("full", audit_full_name(files.lowest, name)), "file-dropped", &reading);
     read_chain(path_of("full", audit_full_name(files.highest, name)), "file-dropped", &reading);

@@ -14,7 +14,7 @@ enum { N_EVENTS = 20, N_LINES = N_EVENTS + 2 };
 struct log { /* one file, its lines, and the head in its middle */
     char folder[512], path[600];
     struct buf text;
-    struct audit_head middle;
+    struct chain_head middle;
     size_t lines[N_LINES + 1]; /* where they begin; the end */
 };
 
@@ -42,7 +42,7 @@ static void make_log(struct log *log, int64_t file_bytes)
         if (log->text.data[i] == '\n') log->lines[n++] = i + 1;
 }
 
-static struct audit_verdict verify(const struct log *log, const char *path, const struct audit_head *heads, size_t n)
+static struct audit_verdict verify(const struct log *log, const char *path, const struct chain_head *heads, size_t n)
 {
     struct audit_verdict verdict;
     (void)log;
@@ -128,7 +128,7 @@ static void a_log_that_was_written_anew_is_found_by_a_head_that_was_kept(void)
     struct log log, other;
     make_log(&log, 0);
     make_log(&other, 0);
-    struct audit_head by_digest = {.digest = log.middle.digest};
+    struct chain_head by_digest = {.digest = log.middle.digest};
     struct audit_verdict verdict = verify(&log, other.path, NULL, 0);
     CHECK(!verdict.is_broken);
     /* the times of both may be the same to the millisecond: a head of a third kind is surely another */

@@ -269,10 +269,32 @@ static void words_from_outside_are_cut_and_made_printable(void)
     world_fini(&w);
 }
 
-TEST_MAIN("federation nodes", TEST(a_federation_without_partitions_is_not_made),
-          TEST(a_record_of_another_project_is_refused), TEST(a_node_that_has_not_announced_itself_is_refused),
-          TEST(a_name_that_no_node_can_have_is_refused), TEST(an_incarnation_or_sequence_below_one_is_refused),
-          TEST(a_record_of_an_older_incarnation_is_refused),
+static enum anb_status tell_head(struct world *w, int64_t line)
+{
+    struct record record = {RECORD_AUDIT_HEAD, .is.audit_head = {.line = line}};
+    record.is.audit_head.digest.bytes[0] = (unsigned char)line;
+    return say(w, "a", &record);
+}
+
+static void heads_of_audit_logs_are_kept_the_last_ones(void)
+{
+    struct world w;
+    world_begin(&w);
+    CHECK_REFUSED(&w, tell_head(&w, 0), ANB_INVALID, "bad-record");
+    for (int line = 1; line <= AUDIT_MARKS + 3; line++) CHECK_EQUAL(tell_head(&w, line), ANB_OK);
+    CHECK_EQUAL(tell_head(&w, 2), ANB_OK); /* a log that began anew is seen, not refused */
+    const struct node_state *node = federation_node(w.federation, "a");
+    CHECK_EQUAL(node->n_audit_marks, AUDIT_MARKS);
+    CHECK_EQUAL(node->audit_marks[0].line, 5);
+    CHECK_EQUAL(node->audit_marks[0].digest.bytes[0], 5);
+    CHECK_EQUAL(node->audit_marks[AUDIT_MARKS - 1].line, 2);
+    world_fini(&w);
+}
+
+TEST_MAIN("federation nodes", TEST(heads_of_audit_logs_are_kept_the_last_ones),
+          TEST(a_federation_without_partitions_is_not_made), TEST(a_record_of_another_project_is_refused),
+          TEST(a_node_that_has_not_announced_itself_is_refused), TEST(a_name_that_no_node_can_have_is_refused),
+          TEST(an_incarnation_or_sequence_below_one_is_refused), TEST(a_record_of_an_older_incarnation_is_refused),
           TEST(a_record_of_an_incarnation_that_has_not_begun_is_refused), TEST(the_same_incarnation_begins_only_once),
           TEST(a_repeated_record_is_refused), TEST(a_record_refused_for_its_content_is_not_taken_when_it_is_repeated),
           TEST(a_node_that_said_it_is_down_says_nothing_more), TEST(records_of_other_topics_are_refused),
