@@ -5,7 +5,7 @@
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config python3 python3-venv libjansson-dev libyaml-dev libavro-dev
     librdkafka-dev libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev libuv1-dev libarchive-dev libssl-dev libcunit1-dev)
 packages_kafka=(default-jre-headless maven)
-packages_test=(clang shellcheck git)
+packages_test=(clang shellcheck git curl)
 
 venv=$root/build/venv
 

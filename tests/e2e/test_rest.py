@@ -6,17 +6,20 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from federation import BIN, ROOT, USERS, Federation
+from broker import Kafka
+from federation import BIN, ROOT, USERS, Federation, Program
 from jobs import make_job
 from rest import OPENAPI, Client, Operation, Reply, operations
 
@@ -211,6 +214,37 @@ def test_a_token_logs_in_until_it_is_revoked_and_after_a_restart(federation: Fed
     anabranch(federation, "script", "token", "revoke", listed[0]["id"])
     assert "does not know that token" in anabranch(federation, "script", "whoami", code=2).stderr
     assert token.read_text().strip() not in federation["server"].log.read_text()
+
+
+# -- docs/users.md ----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_about_users_does_what_it_says_as_it_stands(kafka: Kafka) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="anabranch-users-"))
+    page = (ROOT / "docs/users.md").read_text().replace('"127.0.0.1:9093"', f'"{kafka.bootstrap_servers}"')
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "XDG_CONFIG_HOME": str(folder / "config")}
+
+    def shell(text: str) -> str:
+        command = ["bash", "-euo", "pipefail", "-c", text.replace("curl ", "curl --fail-with-body ")]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    shell(blocks[0].replace("brokers:", "broker_protocol: plaintext\nbrokers:"))
+    kit = folder / "river" / "kits" / "conductor"
+    command = [str(BIN / "anabranch-server"), "--config", str(kit / "node.yaml"), "--listen", "127.0.0.1:0"]
+    server = Program(folder, "conductor", command)
+    try:
+        url = f"https://{server.start().ready['listen']}"
+        said = "".join(shell(block.replace("https://127.0.0.1:8500", url)) for block in blocks[1:])
+    finally:
+        server.end()
+        shutil.rmtree(folder, ignore_errors=True)
+    assert "alice, admin, by certificate" in said and "alice, admin, by token" in said
+    assert '{"jobs":[]}' in said and "anabranch_leading 1" in said and '"by":"certificate"' in said
 
 
 # -- who gets in the way ----------------------------------------------------------------------------------------------
