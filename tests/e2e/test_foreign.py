@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from broker import Kafka
 from conftest import Start
 from control_log import ControlLog, Record, decode, encode, put
-from federation import Federation
+from federation import Federation, wait_until
 from jobs import expected_value, make_job
 from test_jobs import metrics
 from test_kill import LARGE_MIB, stop_in_upload
@@ -92,3 +92,6 @@ def test_foreign_chunks_among_the_chunks_of_an_update_change_no_bit(
     seen = federation.wait_completed(job)
     assert seen["rounds"][-1]["metrics"]["seen"] == pytest.approx(expected_value(3))
     assert all(program.is_running() for program in federation.programs.values())
+    if how != "of an unknown stream":  # which is of no concern to who reads another one
+        name = 'anabranch_stream_refusals_total{node="aggregator-1",reason="repeated-chunk"}'
+        wait_until("the aggregator's pulse tells what it refused", lambda: metrics(federation).get(name))
