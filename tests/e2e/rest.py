@@ -29,8 +29,9 @@ class Operation:
 
 
 def operations() -> list[Operation]:
+    """All that the description has; nodes in a path are this server, and {id} stays to be filled in."""
     return [
-        Operation(method.upper(), path, described.get("x-rights", {}))
+        Operation(method.upper(), path.replace("{node}", "server"), described.get("x-rights", {}))
         for path, methods in OPENAPI["paths"].items()
         for method, described in methods.items()
         if method in METHODS
