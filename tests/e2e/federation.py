@@ -126,6 +126,7 @@ class Federation:
         *,
         sites: int = 3,
         aggregators: int = 1,
+        servers: int = 1,
         server: list[str] | None = None,
         gates: Path | None = None,
     ) -> None:
@@ -137,18 +138,24 @@ class Federation:
         self.programs: dict[str, Program] = {}
         aggregator_names = [f"aggregator-{number}" for number in range(1, aggregators + 1)]
         site_names = [f"site-{number}" for number in range(1, sites + 1)]
-        self.kits = self._provision(aggregator_names, site_names)
-        data = ["--data-folder", str(folder / "server")]
-        self._add("server", "anabranch-server", [*data, "--listen", "127.0.0.1:0", *(server or [])])
+        server_names = ["server", *(f"server-{number}" for number in range(2, servers + 1))]
+        self.kits = self._provision(server_names, aggregator_names, site_names)
+        for name in server_names:
+            data = ["--data-folder", str(folder / name)]
+            self._add(name, "anabranch-server", [*data, "--listen", "127.0.0.1:0", *(server or [])])
         for name in aggregator_names:
             self._add(name, "anabranch-aggregator", [])
         for name in site_names:
             words = ["--data-folder", str(folder / name), "--trainer-write", str(self.gates)]
             self._add(name, "anabranch-client", words)
 
-    def _provision(self, aggregators: list[str], sites: list[str]) -> Path:
+    def _provision(self, servers: list[str], aggregators: list[str], sites: list[str]) -> Path:
         """A project with these nodes and three users; the folder of the kits. Its broker is without TLS."""
-        roles = {"server": "server", **dict.fromkeys(aggregators, "aggregator"), **dict.fromkeys(sites, "site")}
+        roles = {
+            **dict.fromkeys(servers, "server"),
+            **dict.fromkeys(aggregators, "aggregator"),
+            **dict.fromkeys(sites, "site"),
+        }
         lines = [f"project: {self.project}", f"brokers: {json.dumps(self.bootstrap_servers.split(','))}"]
         lines += ["broker_protocol: plaintext", "nodes:"]
         lines += [f"  - {{name: {name}, roles: [{role}]}}" for name, role in roles.items()]
@@ -186,7 +193,7 @@ class Federation:
         return self
 
     def restart(self, name: str) -> None:
-        """Start a program that was killed; the server gets another port."""
+        """Start a program that was killed; a server gets another port."""
         self[name].start()
         if name == "server":
             self._log_in()

@@ -160,3 +160,46 @@ def test_a_program_is_killed_while_an_update_is_uploaded(
     if role != "site-3":
         federation["site-3"].signal(signal.SIGCONT)
     assert federation.wait_completed(job)["model"]["sha256"] == expected
+
+
+def test_the_server_is_killed_while_it_stores_the_model(
+    start: Start, control_log: OpenLog, tmp_path: Path, undisturbed: Callable[[float], str]
+) -> None:
+    expected = undisturbed(LARGE_MIB)
+    federation = start()
+    log = control_log(federation)
+    for attempt in range(5):
+        job = federation.submit(make_job(tmp_path / f"job-{attempt}", rounds=ROUNDS, mib=LARGE_MIB))
+        log.wait("the last round is closed", "round-closed", job=job, round=ROUNDS - 1)
+        federation["server"].kill()
+        stored = [record for _, record in log.records() if record["kind"] == "model-stored" and record["job"] == job]
+        federation.restart("server")
+        assert federation.wait_completed(job)["model"]["sha256"] == expected
+        if not stored:
+            return
+    raise AssertionError("the server was always quicker than we")
+
+
+def test_a_stand_by_takes_over_and_the_paused_leader_harms_nobody(
+    start: Start, control_log: OpenLog, tmp_path: Path, undisturbed: Callable[[float], str]
+) -> None:
+    expected = undisturbed(MIB)
+    federation = start(servers=2)
+    federation["server"].kill()
+    federation.restart("server")  # who starts last leads
+    federation.hold("site-3", 2)
+    job = in_the_middle(federation, tmp_path / "job")
+    log = control_log(federation)
+    claims = [record["head"]["node"] for _, record in log.records() if record["kind"] == "leader-claimed"]
+    assert claims[-1] == "server"
+    federation["server"].signal(signal.SIGSTOP)
+    log.wait("the stand-by leads", "leader-claimed", node="server-2")
+    federation.release("site-3", 1)
+    federation.trainer_at("site-3", 2)  # a round that the stand-by has opened
+    federation["server"].signal(signal.SIGCONT)
+    wait_until("the paused server steps down", lambda: "event=follows leader=server-2" in federation["server"].tail())
+    federation["server-2"].kill()
+    federation["server"].kill()
+    federation.restart("server")
+    federation.release("site-3", 2)
+    assert federation.wait_completed(job)["model"]["sha256"] == expected
