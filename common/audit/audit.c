@@ -52,7 +52,7 @@ struct audit {
 
     int64_t head_ms; /* when the head was taken last, */
     int64_t head_line;
-    bool has_ended;    /* and whether a job has ended since */
+    bool is_pressing;  /* and whether something has happened since that others should soon hear of */
     int64_t n_lost;    /* not written, and not yet told in the log */
     int64_t n_missing; /* since the start */
     int64_t window_ms; /* when this minute of floods began */
@@ -90,7 +90,7 @@ static enum anb_status put_line(struct audit *audit, const struct audit_event *e
     if (audit->first_sequence == 0) audit->first_sequence = line.sequence;
     audit->head = (struct chain_head){line.sequence, digest};
     audit->is_synced = false;
-    audit->has_ended |= event->what == AUDIT_JOB_ENDED;
+    audit->is_pressing |= event->what == AUDIT_JOB_ENDED || audit_when(event->what) == AUDIT_DURABLE;
     return ANB_OK;
 }
 
@@ -206,8 +206,8 @@ enum anb_status audit_write(struct audit *audit, const struct audit_event *event
 bool audit_head_is_due(struct audit *audit)
 {
     pthread_mutex_lock(&audit->lock);
-    bool is_due = audit->head.sequence > audit->head_line &&
-                  (audit->has_ended || clock_monotonic_ms() - audit->head_ms >= AUDIT_HEAD_MS);
+    int64_t after_ms = audit->is_pressing ? AUDIT_PRESSING_MS : AUDIT_HEAD_MS;
+    bool is_due = audit->head.sequence > audit->head_line && clock_monotonic_ms() - audit->head_ms >= after_ms;
     pthread_mutex_unlock(&audit->lock);
     return is_due;
 }
@@ -220,7 +220,7 @@ enum anb_status audit_take_head(struct audit *audit, struct chain_head *head, st
         *head = audit->head;
         audit->head_line = head->sequence;
         audit->head_ms = clock_monotonic_ms();
-        audit->has_ended = false;
+        audit->is_pressing = false;
     }
     pthread_mutex_unlock(&audit->lock);
     return status;

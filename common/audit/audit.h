@@ -82,7 +82,7 @@ struct audit_config {
     int64_t file_bytes; /* a file that has this many is full; 0: AUDIT_FILE_BYTES */
     int64_t n_files;    /* how many are kept; 0: AUDIT_N_FILES */
 };
-enum { AUDIT_FILE_BYTES = 16 << 20, AUDIT_N_FILES = 64, AUDIT_HEAD_MS = 60000 };
+enum { AUDIT_FILE_BYTES = 16 << 20, AUDIT_N_FILES = 64, AUDIT_HEAD_MS = 60000, AUDIT_PRESSING_MS = 2000 };
 
 /* Goes on where the folder's log ends, after a look at its last line; an unfinished one is cut off and a line says so.
  * EXISTS: another process has the folder. CORRUPT: the file's end holds no line at all: somebody must look. */

@@ -102,4 +102,5 @@ void server_tell(struct server *server, int64_t before)
 {
     if (node_control_offset(server->node) != before) http_wake(server->http);
     http_tick(server->http, clock_monotonic_ms());
+    heads_tell(server->node, server->audit, false);
 }

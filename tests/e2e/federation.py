@@ -147,6 +147,7 @@ class Federation:
             self._add(name, "anabranch-aggregator", [])
         for name in site_names:
             words = ["--data-folder", str(folder / name), "--trainer-write", str(self.gates)]
+            words += ["--trainer-hide", str(folder / "project")]  # of all nodes, which here share a machine
             self._add(name, "anabranch-client", words)
 
     def _provision(self, servers: list[str], aggregators: list[str], sites: list[str]) -> Path:

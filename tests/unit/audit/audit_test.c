@@ -2,6 +2,7 @@
 #include "audit/audit.h"
 
 #include "audit/files.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "support/test.h"
@@ -212,6 +213,21 @@ static void a_flood_is_counted_and_does_not_push_the_rest_out(void)
     CHECK_TEXT(reading.last_found, "4880 lines are not here");
 }
 
+static void a_head_is_due_soon_after_what_matters_and_not_twice(void)
+{
+    struct chain_head head;
+    struct audit *audit = open_log("due", 0, 0);
+    CHECK(!audit_head_is_due(audit));
+    write_n(audit, AUDIT_JOB_ENDED, 1);
+    int64_t deadline_ms = clock_monotonic_ms() + 60000;
+    while (!audit_head_is_due(audit) && clock_monotonic_ms() < deadline_ms) clock_sleep_ms(20);
+    CHECK(audit_head_is_due(audit));
+    CHECK_STATUS(audit_take_head(audit, &head, &test_error), ANB_OK);
+    CHECK_EQUAL(head.sequence, 2);
+    CHECK(!audit_head_is_due(audit));
+    audit_close(audit);
+}
+
 static void no_log_takes_everything(void)
 {
     CHECK_STATUS(audit_write(NULL, &(struct audit_event){.what = AUDIT_JOB_SUBMITTED}, &test_error), ANB_OK);
@@ -240,4 +256,5 @@ TEST_MAIN("audit", TEST(a_second_process_is_refused), TEST(a_file_of_other_bytes
           TEST(what_cannot_be_written_is_refused_or_counted), TEST(an_unfinished_line_is_cut_off_and_told),
           TEST(a_flood_is_counted_and_does_not_push_the_rest_out), TEST(the_chain_goes_on_after_a_restart),
           TEST(the_chain_goes_on_when_only_full_files_are_there), TEST(full_files_are_renamed_and_the_oldest_goes),
-          TEST(many_threads_make_one_chain), TEST(no_log_takes_everything))
+          TEST(many_threads_make_one_chain), TEST(a_head_is_due_soon_after_what_matters_and_not_twice),
+          TEST(no_log_takes_everything))
