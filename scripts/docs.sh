@@ -33,6 +33,15 @@ when the job is submitted; an unknown key is an error.
 
 TEXT
     "$build/tests/docs/job_file_page"
+    cat <<'TEXT'
+
+## The policy file
+
+What a site lets others do; [policy.md](policy.md) explains it. The site's agent reads the file for each decision; an
+unknown key is an error.
+
+TEXT
+    "$build/tests/docs/policy_page"
 }
 
 states() {

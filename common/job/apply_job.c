@@ -54,7 +54,8 @@ static bool fill_job(struct job_state *job, const struct job_submitted *record)
     job->reason = "";
     job->submitted_ms = record->head.time_ms;
     job->bundle = record->bundle;
-    job->bundle_digest = record->bundle_digest;
+    job->manifest_digest = record->manifest_digest;
+    job->signature = record->signature;
     job->model = record->model;
     return job->id && job->request && job->submitter;
 }

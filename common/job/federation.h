@@ -111,9 +111,7 @@ struct answer_state {
 };
 
 struct job_state {
-    const char *id;
-    const char *request;
-    const char *submitter;
+    const char *id, *request, *submitter;
     struct job_spec *spec;
     enum job_phase phase;
     enum outcome outcome; /* once ended */
@@ -121,8 +119,9 @@ struct job_state {
     int64_t revision; /* rises with every record that changes the job: offset of the last one, plus 1 */
     int64_t submitted_ms, started_ms, ended_ms;
     struct id bundle, model;
-    struct digest bundle_digest;
-    struct answer_state *answers; /* sorted by site */
+    struct digest manifest_digest; /* what the submitter has signed */
+    struct signature signature;    /* of the submitter, over it */
+    struct answer_state *answers;  /* sorted by site */
     size_t n_answers;
     int64_t minimum_met_ms; /* when enough sites had accepted, by this process's clock; 0: not yet */
     const char **sites;     /* once started, sorted */

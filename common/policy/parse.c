@@ -3,6 +3,7 @@
 #include "policy/policy_private.h"
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/options.h"
 
 #include <ctype.h>
@@ -320,6 +321,16 @@ enum anb_status policy_parse(struct slice text, const char *name, struct policy 
         *policy = &box->policy;
     else
         policy_free(&box->policy);
+    return status;
+}
+
+enum anb_status policy_read(const char *path, struct policy **policy, struct anb_error *err)
+{
+    struct buf text;
+    buf_init(&text, POLICY_FILE_MAX_BYTES);
+    enum anb_status status = file_read(path, &text, err);
+    if (status == ANB_OK) status = policy_parse(buf_slice(&text), path, policy, err);
+    buf_fini(&text);
     return status;
 }
 

@@ -20,8 +20,8 @@
  *       program: /etc/anabranch/authorize asked last; see authorize.h
  *       timeout_s: 10
  *
- * What is not given is closed: nobody may submit, no code may run. Here all is pure: texts in, decisions out. A policy
- * is constant once made and is freed with policy_free; any thread. */
+ * What is not given is closed: nobody may submit, no code may run. All but policy_read is pure: texts in, decisions
+ * out. A policy is constant once made and is freed with policy_free; any thread. */
 #ifndef ANB_POLICY_POLICY_H
 #define ANB_POLICY_POLICY_H
 
@@ -78,6 +78,8 @@ struct policy {
 /* INVALID with file and line for whatever does not fit: "site.yaml:3: unknown key ..., did you mean ...?". `name`
  * stands in these sentences. */
 enum anb_status policy_parse(struct slice text, const char *name, struct policy **policy, struct anb_error *err);
+/* The same from a file. */
+enum anb_status policy_read(const char *path, struct policy **policy, struct anb_error *err);
 void policy_free(struct policy *policy); /* NULL is fine */
 /* The page in docs/: one row for each key, from the table that parses it. */
 enum anb_status policy_markdown(struct buf *out, struct anb_error *err);

@@ -321,14 +321,33 @@ enum anb_status layout_take(struct buf *header, struct layout **layout, struct a
     return status;
 }
 
-enum anb_status layout_of_bytes(const char *name, int64_t size, struct layout **layout, struct anb_error *err)
+static enum anb_status append_part(struct buf *text, const struct layout_part *part, int64_t begin,
+                                   struct anb_error *err)
 {
-    if (size < 0) return anb_fail(err, ANB_INVALID, "%s: a size of %" PRId64 " bytes", name, size);
-    struct tensor_entry tensor = {.name = name, .dtype = DTYPE_U8, .n_dimensions = 1, .shape = &size, .end = size};
+    if (part->bytes < 0 || part->bytes > INT64_MAX - begin)
+        return anb_fail(err, ANB_INVALID, "%s: a size of %" PRId64 " bytes", part->name, part->bytes);
+    int64_t size = part->bytes;
+    const struct tensor_entry tensor = {.name = part->name,
+                                        .dtype = DTYPE_U8,
+                                        .n_dimensions = 1,
+                                        .shape = &size,
+                                        .begin = begin,
+                                        .end = begin + part->bytes};
+    enum anb_status status = text->size > 1 ? buf_append_text(text, ",", err) : ANB_OK;
+    return status == ANB_OK ? append_tensor(text, &tensor, err) : status;
+}
+
+enum anb_status layout_of_bytes(const struct layout_part *parts, size_t n_parts, struct layout **layout,
+                                struct anb_error *err)
+{
     struct buf text;
+    int64_t begin = 0;
     buf_init(&text, LAYOUT_MAX_BYTES);
     enum anb_status status = buf_append_text(&text, "{", err);
-    if (status == ANB_OK) status = append_tensor(&text, &tensor, err);
+    for (size_t i = 0; status == ANB_OK && i < n_parts; i++) {
+        status = append_part(&text, &parts[i], begin, err);
+        begin += parts[i].bytes;
+    }
     if (status == ANB_OK) status = buf_append_text(&text, "}", err);
     if (status == ANB_OK) status = layout_parse(buf_slice(&text), layout, err);
     buf_fini(&text);

@@ -29,8 +29,13 @@ enum anb_status layout_parse(struct slice header, struct layout **layout, struct
 /* The same, and takes the header's memory over, or frees it before it makes its own: half the memory of layout_parse.
  * `header` is empty afterwards, whatever the outcome. */
 enum anb_status layout_take(struct buf *header, struct layout **layout, struct anb_error *err);
-/* One u8 tensor of `size` bytes: how plain bytes (a job's archive) travel as a stream. */
-enum anb_status layout_of_bytes(const char *name, int64_t size, struct layout **layout, struct anb_error *err);
+/* One u8 tensor for each part, in this order: how plain bytes (a job's archive) travel as a stream. */
+struct layout_part {
+    const char *name;
+    int64_t bytes;
+};
+enum anb_status layout_of_bytes(const struct layout_part *parts, size_t n_parts, struct layout **layout,
+                                struct anb_error *err);
 void layout_free(struct layout *layout);
 
 size_t layout_n_tensors(const struct layout *layout);

@@ -22,7 +22,13 @@ PRIMITIVES = {
     "double": "double",
     "boolean": "bool",
 }
-FIXED = {"Id": "struct id", "Digest": "struct digest", "Tag": "struct tag", "Wrap": "struct wrap"}
+FIXED = {
+    "Id": "struct id",
+    "Digest": "struct digest",
+    "Tag": "struct tag",
+    "Wrap": "struct wrap",
+    "Signature": "struct signature",
+}
 
 
 def snake(name: str) -> str:
@@ -211,7 +217,7 @@ def main() -> None:
     union = "".join(f"        struct {snake(n)} {snake(n)};\n" for n in names)
     (target / "records.h").write_text(
         NOTICE + '#ifndef ANB_WIRE_RECORDS_H\n#define ANB_WIRE_RECORDS_H\n\n#include "base/id.h"\n'
-        '#include "crypto/digest.h"\n\nstruct tag {\n    unsigned char bytes[16];\n};\n\n'
+        '#include "crypto/digest.h"\n#include "crypto/sign.h"\n\nstruct tag {\n    unsigned char bytes[16];\n};\n\n'
         "struct wrap { /* a stream's key, sealed for one node */\n    unsigned char bytes[113];\n};\n\n"
         + "\n".join(types.header)
         + "\nenum record_kind {\n"

@@ -278,16 +278,36 @@ static enum anb_status start_server(struct up *up, struct anb_error *err)
     return log_in(up, err);
 }
 
-static enum anb_status start_many(struct up *up, const char *role, int64_t count, struct anb_error *err)
+static enum anb_status start_many(struct up *up, const char *role, int64_t count, const char *policy,
+                                  struct anb_error *err)
 {
     enum anb_status status = ANB_OK;
     for (int64_t i = 1; status == ANB_OK && i <= count; i++) {
         char name[NAME_MAX_BYTES];
         struct words more = {.count = 0};
+        if (policy) add_word(&more, "--policy", policy);
         snprintf(name, sizeof name, "%s-%lld", role, (long long)i);
         status = start_member(up, role, name, &more, err);
     }
     return status;
+}
+
+/* All code of all users of the project; what somebody has changed there stays. */
+static enum anb_status write_policy(const char *path, struct anb_error *err)
+{
+    static const char text[] = "# The policy of all sites here (see docs/policy.md); changes hold for the next job.\n"
+                               "submitters: {roles: [admin, lead, member]}\n"
+                               "jobs: {smallest_cohort: 1}\n"
+                               "code: {allow: any}\n";
+    return access(path, F_OK) == 0 ? ANB_OK : file_write(path, slice_of_text(text), err);
+}
+
+static enum anb_status start_sites(struct up *up, struct anb_error *err)
+{
+    char policy[DEV_PATH_BYTES];
+    enum anb_status status = dev_path(&up->state, "data", "policy", ".yaml", policy, err);
+    if (status == ANB_OK) status = write_policy(policy, err);
+    return status == ANB_OK ? start_many(up, "site", up->settings->sites, policy, err) : status;
 }
 
 static enum anb_status start_all(struct up *up, struct anb_error *err)
@@ -295,8 +315,8 @@ static enum anb_status start_all(struct up *up, struct anb_error *err)
     enum anb_status status = start_broker(up, err);
     if (status == ANB_OK) status = dev_project_make(&up->state, up->settings->sites, up->settings->aggregators, err);
     if (status == ANB_OK) status = start_server(up, err);
-    if (status == ANB_OK) status = start_many(up, "aggregator", up->settings->aggregators, err);
-    if (status == ANB_OK) status = start_many(up, "site", up->settings->sites, err);
+    if (status == ANB_OK) status = start_many(up, "aggregator", up->settings->aggregators, NULL, err);
+    if (status == ANB_OK) status = start_sites(up, err);
     for (size_t i = 0; status == ANB_OK && i < up->state.n_nodes; i++) {
         struct doc *ready = NULL;
         status = await_or_show(up, up->state.nodes[i].name, &ready, err);

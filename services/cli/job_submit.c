@@ -1,8 +1,10 @@
-/* Sends a job folder and its first model. */
+/* Sends a job folder and its first model, with the manifest that its submitter has signed. */
 #include "base/id.h"
+#include "bundle/manifest.h"
+#include "cli/contexts.h"
 #include "cli/format.h"
 #include "cli/job.h"
-#include "cli/job_folder.h"
+#include "cli/job_sign.h"
 #include "cli/terminal.h"
 
 #include <string.h>
@@ -11,6 +13,7 @@ struct settings {
     struct cli_common common;
     char *model;
     char *request_id;
+    char *kit, *kit_passphrase_file;
     bool wait;
     int64_t timeout_s;
 };
@@ -21,6 +24,11 @@ static const struct option_entry entries[] = {
                           "safetensors file to begin with; else what model: in the job file names"),
     OPTION_OPTIONAL_ENTRY(struct settings, request_id, "request-id",
                           "name of this submission: sent again, it makes no second job; else a random one"),
+    OPTION_OPTIONAL_ENTRY(
+        struct settings, kit, "kit",
+        "folder that anabranch provision made for you: its key signs the job; else that of the login"),
+    OPTION_OPTIONAL_ENTRY(struct settings, kit_passphrase_file, "kit-passphrase-file",
+                          "with --kit: the first line of this file decrypts the key in it"),
     OPTION_BOOL_ENTRY(struct settings, wait, "wait", "wait until the job has ended"),
     OPTION_INT_ENTRY(struct settings, timeout_s, "timeout", "0", 0, 31536000, "s",
                      "with --wait: give up after so long; 0: never"),
@@ -32,13 +40,14 @@ static void draw(void *context, int64_t done, int64_t total)
 }
 
 static enum anb_status send_job(const struct job_folder *folder, struct rest *rest, const char *request,
-                                struct doc **body, struct anb_error *err)
+                                const char *manifest, struct doc **body, struct anb_error *err)
 {
     struct bar bar;
     struct rest_watch watch = {draw, &bar};
     /* The small parts first: the server can refuse a bad job before the model has come. */
     const struct rest_part parts[] = {
         {.name = "request", .text = request},
+        {.name = "manifest", .text = manifest},
         {.name = "bundle", .fd = folder->archive_fd, .size_bytes = folder->archive_bytes},
         {.name = "model", .fd = folder->model_fd, .size_bytes = folder->model_bytes},
     };
@@ -77,6 +86,31 @@ static enum anb_status finish(const struct settings *settings, struct rest *rest
     return settings->common.json ? cli_print_json(*body, err) : ANB_OK;
 }
 
+static enum anb_status sign(const struct job_folder *folder, const struct settings *settings, const struct rest *rest,
+                            const char *request, struct buf *manifest, struct anb_error *err)
+{
+    const struct context *login = rest_context(rest);
+    const char *file = settings->kit             ? settings->kit_passphrase_file
+                       : *login->passphrase_file ? login->passphrase_file
+                                                 : NULL;
+    const struct job_signer signer = {settings->kit ? settings->kit : login->kit, file};
+    if (*signer.kit) return job_sign(folder, &signer, request, manifest, err);
+    return anb_fail(
+        err, ANB_INVALID,
+        "a job is signed with your key, and the login has none: give --kit FOLDER (of anabranch provision)");
+}
+
+static enum anb_status sign_and_send(const struct settings *settings, const struct job_folder *folder,
+                                     struct rest *rest, const char *request, struct doc **body, struct anb_error *err)
+{
+    struct buf manifest;
+    buf_init(&manifest, MANIFEST_MAX_BYTES + SIGNATURE_LINE_BYTES);
+    enum anb_status status = sign(folder, settings, rest, request, &manifest, err);
+    if (status == ANB_OK) status = send_job(folder, rest, request, buf_text(&manifest), body, err);
+    buf_fini(&manifest);
+    return status;
+}
+
 static enum anb_status run(void *context, char **operands, struct anb_error *err)
 {
     struct settings *settings = context;
@@ -89,7 +123,7 @@ static enum anb_status run(void *context, char **operands, struct anb_error *err
     const char *request = settings->request_id ? settings->request_id : id_text(&random, text);
     if (status == ANB_OK) status = job_folder_open(operands[0], settings->model, true, &folder, err);
     if (status == ANB_OK) status = rest_open(settings->common.server, &rest, err);
-    if (status == ANB_OK) status = send_job(&folder, rest, request, &body, err);
+    if (status == ANB_OK) status = sign_and_send(settings, &folder, rest, request, &body, err);
     if (status == ANB_OK) status = finish(settings, rest, &body, err);
     doc_free(body);
     rest_close(rest);

@@ -1,6 +1,5 @@
 /* `policy check`: what a site's policy says of a job folder, rule by rule, before anybody submits it. The same code
  * decides in the site's agent. */
-#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/job_folder.h"
 #include "cli/table.h"
@@ -30,16 +29,6 @@ struct question {
     enum roster_role role;
 };
 
-static enum anb_status read_policy(const char *path, struct policy **policy, struct anb_error *err)
-{
-    struct buf text;
-    buf_init(&text, POLICY_FILE_MAX_BYTES);
-    enum anb_status status = file_read(path, &text, err);
-    if (status == ANB_OK) status = policy_parse(buf_slice(&text), path, policy, err);
-    buf_fini(&text);
-    return status;
-}
-
 static enum anb_status read_role(const char *word, enum roster_role *role, struct anb_error *err)
 {
     if (roster_role_parse(word, role) && roster_role_kind(*role) == CERTIFICATE_USER) return ANB_OK;
@@ -50,7 +39,7 @@ static enum anb_status prepare(const struct settings *settings, const char *path
                                struct anb_error *err)
 {
     struct job_folder *folder = &question->folder;
-    enum anb_status status = read_policy(settings->policy, &question->policy, err);
+    enum anb_status status = policy_read(settings->policy, &question->policy, err);
     if (status == ANB_OK) status = read_role(settings->role, &question->role, err);
     if (status == ANB_OK) status = job_folder_open(path, NULL, false, folder, err);
     if (status == ANB_OK)

@@ -132,6 +132,9 @@ enum anb_status provision_kit_write(const struct provision *provision, const cha
                                     const struct provision_keys *keys, const char *passphrase, const char *path,
                                     struct anb_error *err);
 
+/* policy.yaml of a site, which refuses all jobs until it is edited (provision_policy.c). */
+enum anb_status provision_policy_write(const char *folder, struct anb_error *err);
+
 /* Sign the roster with what was changed in it, then write a kit for `name`: kits/NAME, or kits/NAME.VERSION when that
  * is there already. Says where. */
 enum anb_status provision_hand_out(struct provision *provision, const char *name, const struct provision_keys *keys,

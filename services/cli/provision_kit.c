@@ -102,6 +102,8 @@ static enum anb_status append_settings(const struct provision *provision, const 
                                  err);
     if (status == ANB_OK && roster_has_role(member, ROSTER_SERVER))
         status = buf_append_text(out, "rest-certificate: rest-certificate.pem\nrest-key: rest-key.pem\n", err);
+    if (status == ANB_OK && roster_has_role(member, ROSTER_SITE))
+        status = buf_append_text(out, "policy: policy.yaml\n", err);
     if (status == ANB_OK && encrypted)
         status = buf_append_text(out,
                                  "# The keys are encrypted: write here which file has the passphrase.\n"
@@ -167,6 +169,7 @@ enum anb_status provision_kit_write(const struct provision *provision, const cha
     if (status == ANB_OK) status = copy_roster(provision, beside, err);
     if (status == ANB_OK && member->kind == CERTIFICATE_NODE)
         status = write_settings(provision, member, passphrase != NULL, beside, err);
+    if (status == ANB_OK && roster_has_role(member, ROSTER_SITE)) status = provision_policy_write(beside, err);
     if (status == ANB_OK && member->kind == CERTIFICATE_USER) status = write_user(provision, member, beside, err);
     if (status == ANB_OK && keys) status = provision_keys_write(keys, beside, passphrase, err);
     if (status == ANB_OK && keys && roster_has_role(member, ROSTER_SERVER))

@@ -49,6 +49,11 @@ enum anb_status rest_open(const char *server, struct rest **rest, struct anb_err
     return status;
 }
 
+const struct context *rest_context(const struct rest *rest)
+{
+    return &rest->context;
+}
+
 void rest_close(struct rest *rest)
 {
     if (!rest) return;

@@ -34,6 +34,8 @@ struct context;
 enum anb_status rest_open(const char *server, struct rest **rest, struct anb_error *err);
 enum anb_status rest_open_as(const struct context *context, struct rest **rest, struct anb_error *err);
 void rest_close(struct rest *rest); /* NULL is fine */
+/* Whose calls they are; lives as long as `rest`. */
+const struct context *rest_context(const struct rest *rest);
 /* How long calls try to reach the server, from now on. */
 void rest_set_patience(struct rest *rest, int64_t patience_ms);
 

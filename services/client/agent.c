@@ -1,8 +1,8 @@
 #include "agent.h"
 
+#include "answering.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "bundle/bundle.h"
 #include "process.h"
 #include "run.h"
 #include "site.h"
@@ -14,12 +14,7 @@
 #include <string.h>
 #include <uv.h>
 
-enum { TICK_MS = 250, SWEEP_TICKS = 8, ANSWER_AGAIN_MS = 10000, MAX_ANSWERS = 64 };
-
-struct answer { /* sent, and not seen in the log yet, perhaps */
-    char job[32];
-    int64_t at_ms;
-};
+enum { TICK_MS = 250, SWEEP_TICKS = 8 };
 
 struct slot {
     struct run *run; /* NULL: free */
@@ -37,93 +32,11 @@ struct agent {
     bool is_stopping;
     int64_t n_ticks;
     struct slot slots[AGENT_MAX_RUNS];
-    struct answer answers[MAX_ANSWERS]; /* a ring */
-    size_t n_answers;
+    struct intake_site intake;
+    struct answering *answering;
     pthread_mutex_t lock; /* for `failure` */
     struct anb_error failure;
 };
-
-/* -- answering jobs */
-
-static bool was_answered(const struct agent *agent, const char *job)
-{
-    for (size_t i = 0; i < MAX_ANSWERS; i++) {
-        const struct answer *answer = &agent->answers[i];
-        if (strcmp(answer->job, job) == 0 && (int64_t)uv_now(&agent->loop) < answer->at_ms + ANSWER_AGAIN_MS)
-            return true;
-    }
-    return false;
-}
-
-struct question { /* one job that waits for this site's answer, copied out of the state */
-    char job[32];
-    bool accepted;
-    char reason[256];
-};
-
-/* Under the node's lock. */
-static bool find_question(struct agent *agent, const struct federation *federation, struct question *question)
-{
-    const char *site = node_name(agent->site.node);
-    for (size_t i = 0; i < federation_n_jobs(federation); i++) {
-        struct duty duty;
-        const struct job_state *job = federation_job_at(federation, i);
-        duty_of(job, site, &duty);
-        if (duty.kind != DUTY_ANSWER || was_answered(agent, job->id)) continue;
-        const struct stream_state *bundle = federation_stream(federation, &job->bundle);
-        const char *reason = duty_refusal(job->spec, bundle ? bundle->data_bytes : 0, BUNDLE_MAX_BYTES, getenv("PATH"),
-                                          question->reason);
-        snprintf(question->job, sizeof question->job, "%s", job->id);
-        question->accepted = !reason;
-        if (!reason) *question->reason = '\0';
-        return true;
-    }
-    return false;
-}
-
-/* A job that cannot be written down is not taken. */
-static void record_answer(struct agent *agent, struct question *question)
-{
-    struct anb_error err;
-    char on[64];
-    snprintf(on, sizeof on, "job %s", question->job);
-    struct audit_event event = {.what = question->accepted ? AUDIT_JOB_ACCEPTED : AUDIT_JOB_REFUSED,
-                                .on = on,
-                                .outcome = question->accepted ? "ok" : "denied",
-                                .detail = question->reason};
-    if (audit_write(agent->site.audit, &event, &err) == ANB_OK || !question->accepted) return;
-    question->accepted = false;
-    snprintf(question->reason, sizeof question->reason, "the site's audit log cannot be written");
-}
-
-static void answer(struct agent *agent, struct question *question)
-{
-    struct anb_error err;
-    record_answer(agent, question);
-    struct record record = {
-        .kind = RECORD_JOB_ANSWERED,
-        .is.job_answered = {.job = question->job, .accepted = question->accepted, .reason = question->reason}};
-    if (node_append(agent->site.node, &record, false, &err) != ANB_OK) {
-        log_event(LOG_WARN, "not-appended", "job=%s reason=%s", question->job, err.text);
-        return; /* asked again at the next turn */
-    }
-    struct answer *note = &agent->answers[agent->n_answers++ % MAX_ANSWERS];
-    snprintf(note->job, sizeof note->job, "%s", question->job);
-    note->at_ms = (int64_t)uv_now(&agent->loop);
-    log_event(LOG_INFO, "job-answered", "job=%s accepted=%s reason=%s", question->job,
-              question->accepted ? "true" : "false", question->reason);
-}
-
-static void answer_jobs(struct agent *agent)
-{
-    for (int i = 0; i < MAX_ANSWERS; i++) {
-        struct question question;
-        bool found = find_question(agent, node_lock(agent->site.node), &question);
-        node_unlock(agent->site.node);
-        if (!found) return;
-        answer(agent, &question);
-    }
-}
 
 /* -- jobs that run */
 
@@ -219,7 +132,7 @@ static void turn(struct agent *agent)
 {
     agent->is_stopping = atomic_load(&agent->stop);
     bool settled = !node_is_behind(agent->site.node); /* before the state is read: what was appended is then in it */
-    if (!agent->is_stopping) answer_jobs(agent);
+    if (!agent->is_stopping) answering_step(agent->answering, (int64_t)uv_now(&agent->loop));
     read_duties(agent);
     step_runs(agent, settled);
     report(agent);
@@ -294,11 +207,13 @@ enum anb_status agent_start(struct node *node, const struct agent_config *config
     snprintf(agent->socket_folder, sizeof agent->socket_folder, "%s",
              config->socket_folder ? config->socket_folder : config->data_folder);
     snprintf(agent->policy_file, sizeof agent->policy_file, "%s", config->policy_file ? config->policy_file : "");
+    agent->intake =
+        (struct intake_site){node_trust(node), config->policy_file ? agent->policy_file : NULL, config->audit};
     agent->site = (struct run_site){.node = node,
+                                    .intake = &agent->intake,
                                     .loop = &agent->loop,
                                     .data_folder = agent->data_folder,
                                     .socket_folder = agent->socket_folder,
-                                    .policy_file = config->policy_file ? agent->policy_file : NULL,
                                     .grace_ms = config->grace_ms,
                                     .wake = wake,
                                     .owner = agent,
@@ -306,11 +221,14 @@ enum anb_status agent_start(struct node *node, const struct agent_config *config
                                     .audit = config->audit};
     pthread_mutex_init(&agent->lock, NULL);
     enum anb_status status = tidy(agent, err);
+    if (status == ANB_OK) status = answering_new(node, &agent->intake, wake, agent, &agent->answering, err);
     if (status == ANB_OK) status = open_loop(agent, err);
-    if (status == ANB_OK)
+    if (status == ANB_OK) {
         *out = agent;
-    else
-        free(agent);
+        return ANB_OK;
+    }
+    answering_free(agent->answering);
+    free(agent);
     return status;
 }
 
@@ -334,6 +252,7 @@ void agent_stop(struct agent *agent)
     atomic_store(&agent->stop, true);
     agent_wake(agent);
     pthread_join(agent->thread, NULL);
+    answering_free(agent->answering);
     uv_loop_close(&agent->loop);
     pthread_mutex_destroy(&agent->lock);
     free(agent);

@@ -16,7 +16,7 @@ struct agent;
 struct agent_config {
     const char *socket_folder; /* absolute, exists, short enough for a socket's path; NULL: the data folder */
     const char *data_folder;   /* absolute, exists, belongs to this agent alone; what earlier agents left is removed */
-    const char *policy_file;   /* NULL: none, and no filters */
+    const char *policy_file;   /* of the site; NULL: it has none, and all jobs are refused */
     int64_t grace_ms;
     const struct confine_site *confine; /* NULL: as nothing was said about trainers */
     struct audit *audit;                /* NULL: none is kept */

@@ -1,7 +1,6 @@
 #include "download.h"
 
 #include "base/file.h"
-#include "bundle/bundle.h"
 #include "node/transfer.h"
 #include "process.h"
 #include "update.h"
@@ -14,19 +13,21 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DIGEST_STEP_BYTES = 65536 };
-
 struct download {
     struct node *node;
+    const struct intake_site *site;
     struct worker *worker;
     struct transfer_inbox *inbox; /* the worker's */
     struct transfer_control control;
-    struct digest digest;
-    char folder[PATH_MAX];
+    const struct intake_job *job; /* whose folder is fetched */
+    char folder[PATH_MAX];        /* "": it is only judged */
+    struct manifest_model expected;
+    bool is_initial;               /* the model must be `expected` */
     struct download_result result; /* `is_bundle` and `streams` are the order, the rest is written by the worker */
 };
 
-static enum anb_status receive(struct download *download, bool bare, int fd, struct anb_error *err)
+static enum anb_status receive(struct download *download, bool bare, int fd, struct layout **layout,
+                               struct anb_error *err)
 {
     struct transfer_target target = {.fd = fd, .bare = bare};
     enum anb_status status = ANB_OK;
@@ -34,30 +35,13 @@ static enum anb_status receive(struct download *download, bool bare, int fd, str
     if (status != ANB_OK) return status;
     const struct stream_set *streams = &download->result.streams;
     status = transfer_receive(download->inbox, streams->ids, streams->n, &target, &download->control, err);
-    layout_free(target.layout);
+    *layout = target.layout;
     return status;
-}
-
-static enum anb_status check_digest(const struct download *download, int fd, struct anb_error *err)
-{
-    char bytes[DIGEST_STEP_BYTES];
-    struct digest found;
-    struct digest_context *context = digest_new();
-    if (!context) return anb_fail(err, ANB_NO_MEMORY, "no memory for a digest");
-    ssize_t got;
-    for (off_t at = 0; (got = pread(fd, bytes, sizeof bytes, at)) > 0; at += got)
-        digest_update(context, slice_of(bytes, (size_t)got));
-    enum anb_status status =
-        got < 0 ? anb_fail_errno(err, errno, "cannot read the job folder") : digest_finish(context, &found, err);
-    digest_free(context);
-    if (status != ANB_OK) return status;
-    if (digest_equal(&found, &download->digest)) return ANB_OK;
-    return anb_fail(err, ANB_CORRUPT, "the job folder that came is not the one that was submitted: its digest differs");
 }
 
 static enum anb_status unpack(const struct download *download, int fd, struct anb_error *err)
 {
-    const struct bundle_limits limits = {BUNDLE_MAX_FILES, BUNDLE_MAX_BYTES};
+    static const struct bundle_limits limits = {BUNDLE_MAX_FILES, BUNDLE_MAX_BYTES};
     enum anb_status status = file_remove_folder(download->folder, err);
     if (status == ANB_OK) status = file_make_folders(download->folder, err);
     if (status == ANB_OK && lseek(fd, 0, SEEK_SET) != 0) status = anb_fail_errno(err, errno, "cannot read the archive");
@@ -67,12 +51,29 @@ static enum anb_status unpack(const struct download *download, int fd, struct an
     return status;
 }
 
+static enum anb_status take_bundle(struct download *download, int fd, const struct layout *layout,
+                                   struct anb_error *err)
+{
+    struct intake_verdict *verdict = &download->result.verdict;
+    char reason[INTAKE_REASON_BYTES];
+    intake_judge(download->site, download->job, fd, layout, verdict);
+    if (intake_denies(&verdict->decision, reason)) return anb_fail(err, ANB_DENIED, "%s", reason);
+    return *download->folder ? unpack(download, fd, err) : ANB_OK;
+}
+
+static enum anb_status take_model(const struct download *download, int fd, struct anb_error *err)
+{
+    enum anb_status status = download->is_initial ? intake_check_model(&download->expected, fd, err) : ANB_OK;
+    return status == ANB_OK ? update_seal(fd, err) : status;
+}
+
 static enum anb_status fetch(struct download *download, int fd, struct anb_error *err)
 {
     bool is_bundle = download->result.is_bundle;
-    enum anb_status status = receive(download, is_bundle, fd, err);
-    if (status == ANB_OK && is_bundle) status = check_digest(download, fd, err);
-    if (status == ANB_OK) status = is_bundle ? unpack(download, fd, err) : update_seal(fd, err);
+    struct layout *layout = NULL;
+    enum anb_status status = receive(download, is_bundle, fd, &layout, err);
+    if (status == ANB_OK) status = is_bundle ? take_bundle(download, fd, layout, err) : take_model(download, fd, err);
+    layout_free(layout);
     return status;
 }
 
@@ -90,13 +91,14 @@ static void work(void *context)
     result->fd = fd;
 }
 
-enum anb_status download_new(struct node *node, void (*wake)(void *owner), void *owner, struct download **out,
-                             struct anb_error *err)
+enum anb_status download_new(struct node *node, const struct intake_site *site, void (*wake)(void *owner), void *owner,
+                             struct download **out, struct anb_error *err)
 {
     struct download *download = calloc(1, sizeof *download);
     if (!download) return anb_fail(err, ANB_NO_MEMORY, "no memory for a download");
     const struct worker_config config = {.work = work, .wake = wake, .context = download, .owner = owner};
     download->node = node;
+    download->site = site;
     download->result.fd = -1;
     enum anb_status status = worker_new(&config, &download->worker, err);
     if (status == ANB_OK)
@@ -135,18 +137,19 @@ static void start(struct download *download, bool is_bundle)
     worker_start(download->worker);
 }
 
-void download_bundle(struct download *download, const struct id *stream, const struct digest *digest,
-                     const char *folder)
+void download_bundle(struct download *download, const struct intake_job *job, const char *folder)
 {
-    download->digest = *digest;
-    download->result.streams = (struct stream_set){.ids = {*stream}, .n = 1};
-    snprintf(download->folder, sizeof download->folder, "%s", folder);
+    download->job = job;
+    download->result.streams = (struct stream_set){.ids = {job->bundle}, .n = 1};
+    snprintf(download->folder, sizeof download->folder, "%s", folder ? folder : "");
     start(download, true);
 }
 
-void download_model(struct download *download, const struct stream_set *streams)
+void download_model(struct download *download, const struct stream_set *streams, const struct manifest_model *expected)
 {
     download->result.streams = *streams;
+    download->is_initial = expected != NULL;
+    if (expected) download->expected = *expected;
     start(download, false);
 }
 

@@ -109,18 +109,11 @@ static bool is_in_path(const char *program, const char *path)
     return false;
 }
 
-const char *duty_refusal(const struct job_spec *spec, int64_t bundle_bytes, int64_t bundle_bytes_most, const char *path,
-                         char reason[256])
+bool duty_refusal(const struct job_spec *spec, const char *path, char reason[256])
 {
     const char *program = spec->n_command > 0 ? spec->command[0] : "";
     bool from_bundle = strchr(program, '/') && program[0] != '/';
     bool there = program[0] == '/' ? access(program, X_OK) == 0 : from_bundle || is_in_path(program, path);
-    if (bundle_bytes > bundle_bytes_most)
-        snprintf(reason, 256, "the job folder has %lld bytes, this site takes at most %lld", (long long)bundle_bytes,
-                 (long long)bundle_bytes_most);
-    else if (!there)
-        snprintf(reason, 256, "the trainer's program \"%.100s\" is not on this site", program);
-    else
-        return NULL;
-    return reason;
+    if (!there) snprintf(reason, 256, "the trainer's program \"%.100s\" is not on this site", program);
+    return !there;
 }

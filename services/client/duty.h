@@ -32,9 +32,8 @@ struct duty {
 void duty_of(const struct job_state *job, const char *site, struct duty *duty);
 bool stream_set_equal(const struct stream_set *a, const struct stream_set *b); /* in any order */
 
-/* Why this site must refuse a job, or NULL: the program is not in `path` (a PATH), or the archive is above
- * `bundle_bytes_most`. Texts go into `reason`. */
-const char *duty_refusal(const struct job_spec *spec, int64_t bundle_bytes, int64_t bundle_bytes_most, const char *path,
-                         char reason[256]);
+/* False when the trainer's program is there, in `path` (a PATH) or the job's folder; else the reason says what is
+ * missing. */
+bool duty_refusal(const struct job_spec *spec, const char *path, char reason[256]);
 
 #endif

@@ -4,9 +4,11 @@
  * The main thread follows the control log; the agent's thread does what it asks. */
 #include "agent.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "crypto/digest.h"
 #include "node/heads.h"
 #include "node/service.h"
+#include "policy/policy.h"
 #include "site.h"
 
 #include <errno.h>
@@ -23,7 +25,7 @@ enum { POLL_MS = 100, SOCKET_NAME_BYTES = 32, SOCKET_PATH_BYTES = 108, FOLDER_NA
 
 struct settings {
     struct service_settings common;
-    char *data_folder;
+    char *data_folder, *policy;
     int64_t grace_s;
     struct site_settings trainer;
 };
@@ -32,6 +34,8 @@ static const struct option_entry entries[] = {
     SERVICE_OPTIONS(struct settings),
     OPTION_PATH_ENTRY(struct settings, data_folder, "data-folder",
                       "work folder of this agent alone: jobs are unpacked and trainers run below it"),
+    OPTION_OPTIONAL_PATH_ENTRY(struct settings, policy, "policy",
+                               "the site's policy file: who may run what here; without one, all jobs are refused"),
     OPTION_INT_ENTRY(struct settings, grace_s, "grace-s", "10", 0, 3600, "s",
                      "how long a trainer may go on after its job has ended, before it gets SIGTERM"),
     SITE_OPTIONS(struct settings),
@@ -106,6 +110,20 @@ static enum anb_status follow(struct node *node, struct agent *agent, struct aud
     return service_stopping() ? ANB_OK : err->status;
 }
 
+/* A site without a policy refuses all jobs; one whose policy cannot be read does not start. */
+static enum anb_status check_policy(const char *file, struct anb_error *err)
+{
+    struct policy *policy = NULL;
+    if (!file) {
+        log_event(LOG_WARN, "no-policy", "text=%s",
+                  "all jobs are refused: write a policy file, and give it by --policy");
+        return ANB_OK;
+    }
+    enum anb_status status = policy_read(file, &policy, err);
+    policy_free(policy);
+    return status;
+}
+
 struct parts { /* of a running agent, in the order in which they are made */
     char folder[PATH_MAX], sockets[PATH_MAX];
     struct confine_user user;
@@ -131,7 +149,8 @@ static enum anb_status open_parts(struct parts *parts, const struct settings *se
                                   struct anb_error *err)
 {
     char log[PATH_MAX + 8];
-    enum anb_status status = take_folder(settings->data_folder, parts->folder, err);
+    enum anb_status status = check_policy(settings->policy, err);
+    if (status == ANB_OK) status = take_folder(settings->data_folder, parts->folder, err);
     if (status != ANB_OK) return status;
     snprintf(log, sizeof log, "%s/audit", parts->folder);
     const struct audit_config audit = {.folder = log, .project = settings->common.project, .node = node_name(node)};
@@ -141,6 +160,7 @@ static enum anb_status open_parts(struct parts *parts, const struct settings *se
     if (status == ANB_OK) status = audit_open(&audit, &parts->audit, err);
     const struct agent_config config = {.data_folder = parts->folder,
                                         .socket_folder = parts->sockets,
+                                        .policy_file = settings->policy,
                                         .grace_ms = settings->grace_s * 1000,
                                         .confine = &parts->confine,
                                         .audit = parts->audit};

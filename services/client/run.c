@@ -33,27 +33,17 @@ int64_t run_now_ms(const struct run *run)
     return (int64_t)uv_now(run->site->loop);
 }
 
-/* A specification of our own: the state's may change under its lock. */
-static enum anb_status copy_spec(const struct job_spec *spec, struct job_spec **copy, struct anb_error *err)
-{
-    struct buf text;
-    buf_init(&text, (size_t)4 * JOB_FILE_MAX_BYTES);
-    enum anb_status status = job_spec_write_json(spec, &text, err);
-    if (status == ANB_OK) status = job_spec_parse(buf_slice(&text), "job", copy, err);
-    buf_fini(&text);
-    return status;
-}
-
 static enum anb_status open_parts(struct run *run, const struct job_state *job, struct anb_error *err)
 {
     const struct run_site *site = run->site;
-    enum anb_status status = copy_spec(job->spec, &run->spec, err);
-    if (status == ANB_OK) status = download_new(site->node, site->wake, site->owner, &run->download, err);
+    enum anb_status status = intake_job_copy(job, &run->origin, err);
+    run->spec = run->origin.spec;
+    if (status == ANB_OK) status = download_new(site->node, site->intake, site->wake, site->owner, &run->download, err);
     if (status == ANB_OK) status = upload_new(site->node, site->wake, site->owner, &run->upload, err);
     if (status == ANB_OK) status = run_trainer_listen(run, err);
     if (status != ANB_OK) return status;
     struct anb_error why;
-    if (scope_open(site->policy_file, run->spec, site->data_folder, &run->scope, &why) != ANB_OK)
+    if (scope_open(site->intake->policy_file, run->spec, site->data_folder, &run->scope, &why) != ANB_OK)
         snprintf(run->broken, sizeof run->broken, "%s", why.text);
     else if (run->scope.policy)
         run->limits = run->scope.policy->limits;
@@ -67,8 +57,6 @@ enum anb_status run_new(const struct run_site *site, const struct job_state *job
     struct run *run = calloc(1, sizeof *run);
     if (!run) return anb_fail(err, ANB_NO_MEMORY, "no memory for a job");
     run->site = site;
-    run->bundle = job->bundle;
-    run->bundle_digest = job->bundle_digest;
     run->model.fd = run->next.fd = -1;
     run->task.round = run->launched_for = -1;
     snprintf(run->job, sizeof run->job, "%s", job->id);
@@ -93,7 +81,7 @@ void run_free(struct run *run)
     scope_close(&run->scope);
     run_model_forget(&run->model);
     run_model_forget(&run->next);
-    job_spec_free(run->spec);
+    intake_job_fini(&run->origin);
     log_event(LOG_INFO, "run-gone", "job=%s", run->job);
     if (file_remove_folder(run->folder, &err) != ANB_OK)
         log_event(LOG_WARN, "folder-left", "job=%s reason=%s", run->job, err.text);
@@ -138,11 +126,8 @@ bool run_is_over(const struct run *run)
 static void collect_bundle(struct run *run, const struct download_result *result)
 {
     if (result->status == ANB_OK) {
-        struct anb_error err;
-        char digest[DIGEST_TEXT_BYTES];
         run->unpacked = true;
-        if (run_audit(run, AUDIT_BUNDLE_VERIFIED, "ok", digest_text(&run->bundle_digest, digest), &err) != ANB_OK)
-            snprintf(run->broken, sizeof run->broken, "%s", err.text);
+        run->signed_model = result->verdict.model;
         return;
     }
     bool may_pass = anb_status_class(result->status) == ANB_CLASS_RETRY && ++run->n_failures < 20;
@@ -150,7 +135,8 @@ static void collect_bundle(struct run *run, const struct download_result *result
         run->retry_ms = run_now_ms(run) + RETRY_MS;
     else
         snprintf(run->broken, sizeof run->broken, "the job folder cannot be made: %s", result->err.text);
-    if (!may_pass) run_audit(run, AUDIT_BUNDLE_REFUSED, "denied", result->err.text, NULL);
+    if (!may_pass && result->status != ANB_DENIED)
+        run_audit(run, AUDIT_BUNDLE_REFUSED, "denied", result->err.text, NULL);
     log_event(LOG_WARN, "bundle-failed", "job=%s reason=%s", run->job, result->err.text);
 }
 
@@ -187,7 +173,7 @@ static void collect_download(struct run *run)
 static void prepare(struct run *run)
 {
     if (run->unpacked || *run->broken || !download_is_idle(run->download) || run_now_ms(run) < run->retry_ms) return;
-    download_bundle(run->download, &run->bundle, &run->bundle_digest, run->folder);
+    download_bundle(run->download, &run->origin, run->folder);
 }
 
 enum anb_status run_step(struct run *run, const struct duty *duty, bool settled, struct anb_error *err)

@@ -8,6 +8,7 @@
 #include "audit/audit.h"
 #include "confine.h"
 #include "duty.h"
+#include "intake.h"
 #include "node/node.h"
 
 #include <uv.h>
@@ -16,9 +17,9 @@ struct run;
 
 struct run_site { /* what all runs of an agent share; outlives them */
     struct node *node;
+    const struct intake_site *intake;
     uv_loop_t *loop;
     const char *data_folder, *socket_folder;
-    const char *policy_file; /* NULL: none */
     int64_t grace_ms;
     void (*wake)(void *owner); /* any thread: call run_step soon */
     void *owner;

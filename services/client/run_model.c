@@ -47,5 +47,6 @@ void run_model_step(struct run *run, const struct duty *duty)
     if (!streams || pause) return;
     log_event(LOG_DEBUG, "fetch", "job=%s round=%d ahead=%s", run->job, run->task.round,
               streams == &duty->next ? "true" : "false");
-    download_model(run->download, streams);
+    bool is_initial = streams->n == 1 && id_equal(&streams->ids[0], &run->origin.model);
+    download_model(run->download, streams, is_initial ? &run->signed_model : NULL);
 }

@@ -49,9 +49,9 @@ struct run_model {
 struct run {
     const struct run_site *site;
     char job[32], name[80];
-    struct job_spec *spec;
-    struct id bundle;
-    struct digest bundle_digest;
+    struct intake_job origin;
+    const struct job_spec *spec;        /* in it */
+    struct manifest_model signed_model; /* the initial one; once unpacked */
     char folder[PATH_MAX], socket[PATH_MAX];
 
     struct download *download;

@@ -5,16 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum anb_status read_policy(const char *path, struct policy **policy, struct anb_error *err)
-{
-    struct buf text;
-    buf_init(&text, POLICY_FILE_MAX_BYTES);
-    enum anb_status status = file_read(path, &text, err);
-    if (status == ANB_OK) status = policy_parse(buf_slice(&text), path, policy, err);
-    buf_fini(&text);
-    return status;
-}
-
 static const struct policy_scope *find(const struct policy *policy, const char *name)
 {
     for (size_t i = 0; i < policy->n_scopes; i++)
@@ -44,7 +34,7 @@ enum anb_status scope_open(const char *policy_file, const struct job_spec *spec,
 {
     *scope = (struct scope){.policy = NULL};
     if (!policy_file) return ANB_OK;
-    enum anb_status status = read_policy(policy_file, &scope->policy, err);
+    enum anb_status status = policy_read(policy_file, &scope->policy, err);
     if (status == ANB_OK) status = choose(scope->policy, spec, data_folder, scope, err);
     if (status != ANB_OK) scope_close(scope);
     return status;

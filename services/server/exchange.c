@@ -148,7 +148,8 @@ static enum anb_status check_upload(struct exchange *exchange, int64_t body_byte
     enum { MARGIN_BYTES = 65536 }; /* for boundaries and part heads */
     const struct http_config *config = &exchange->http->config;
     const struct upload_limits *limits = &config->limits;
-    if (limits->model_bytes && body_bytes > limits->model_bytes + limits->bundle_bytes + MARGIN_BYTES)
+    if (limits->model_bytes &&
+        body_bytes > limits->model_bytes + limits->bundle_bytes + limits->manifest_bytes + MARGIN_BYTES)
         return upload_model_too_large(limits->model_bytes, &exchange->err);
     return multipart_new(exchange->connection, &exchange->request.upload, config->incoming_folder, limits,
                          &exchange->parts, &exchange->err);

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "bundle/bundle.h"
+#include "bundle/manifest.h"
 #include "node/heads.h"
 #include "server/access.h"
 #include "server/routes.h"
@@ -32,16 +32,17 @@ static enum anb_status open_audit(struct server *server, struct anb_error *err)
 
 static enum anb_status start_http(struct server *server, const struct server_config *config, struct anb_error *err)
 {
-    const struct http_config http = {
-        .listen = config->listen,
-        .incoming_folder = server->folders.incoming,
-        .limits = {.bundle_bytes = 2 * BUNDLE_MAX_BYTES, .model_bytes = config->model_limit_bytes},
-        .routes = server_routes,
-        .n_routes = n_server_routes,
-        .context = server,
-        .may_change = may_change,
-        .admit = access_admit,
-        .tls = server->tls};
+    const struct http_config http = {.listen = config->listen,
+                                     .incoming_folder = server->folders.incoming,
+                                     .limits = {.bundle_bytes = 2 * BUNDLE_MAX_BYTES,
+                                                .manifest_bytes = MANIFEST_MAX_BYTES + SIGNATURE_LINE_BYTES,
+                                                .model_bytes = config->model_limit_bytes},
+                                     .routes = server_routes,
+                                     .n_routes = n_server_routes,
+                                     .context = server,
+                                     .may_change = may_change,
+                                     .admit = access_admit,
+                                     .tls = server->tls};
     enum anb_status status = http_start(&http, &server->http, err);
     if (status == ANB_OK) log_event(LOG_INFO, "listening", "address=%s", http_address(server->http));
     return status;

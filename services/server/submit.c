@@ -82,11 +82,12 @@ static enum anb_status append_submitted(struct submitter *submitter, const char 
     enum anb_status status = job_spec_write_json(checked->spec, &spec, err);
     struct record record = {.kind = RECORD_JOB_SUBMITTED,
                             .is.job_submitted = {.job = job,
-                                                 .request = *request ? request : job,
+                                                 .request = request,
                                                  .name = checked->spec->name,
                                                  .spec = buf_text(&spec),
                                                  .bundle = streams[0],
-                                                 .bundle_digest = checked->bundle_digest,
+                                                 .manifest_digest = checked->manifest_digest,
+                                                 .signature = checked->signature,
                                                  .model = streams[1],
                                                  .submitter = user}};
     record.is.job_submitted.head.epoch = federation_epoch(node_lock(submitter->node));
@@ -120,11 +121,11 @@ static enum anb_status await_job(struct submitter *submitter, const char *user, 
                     "the job was written but has not come back: submit again with the same request id");
 }
 
-static enum anb_status send_job(struct submitter *submitter, const char *user, const char *request,
-                                const struct checked *checked, const struct upload *upload,
-                                struct submit_result *result, struct anb_error *err)
+static enum anb_status send_job(struct submitter *submitter, const char *user, const struct checked *checked,
+                                const struct upload *upload, struct submit_result *result, struct anb_error *err)
 {
     struct id streams[2];
+    const char *request = checked->manifest->request;
     enum anb_status status = new_job_id(submitter, result->job, err);
     if (status == ANB_OK)
         status = send_one(submitter, result->job, checked->spec, PURPOSE_BUNDLE, checked->bundle_layout,
@@ -137,22 +138,29 @@ static enum anb_status send_job(struct submitter *submitter, const char *user, c
     return status == ANB_OK ? await_job(submitter, user, request, result, err) : status;
 }
 
+static enum anb_status check_and_send(struct submitter *submitter, const char *user, const struct upload *upload,
+                                      struct submit_result *result, struct anb_error *err)
+{
+    const struct submit_rules rules = {node_trust(submitter->node), user, submitter->incoming,
+                                       submitter->model_limit_bytes};
+    struct checked checked;
+    enum anb_status status = submission_check(upload, &rules, &checked, err);
+    if (status != ANB_OK) return status;
+    result->existed = find_request(submitter, user, checked.manifest->request, result->job);
+    if (!result->existed) status = send_job(submitter, user, &checked, upload, result, err);
+    checked_fini(&checked);
+    return status;
+}
+
 static void work_on(struct submitter *submitter, struct submission *submission)
 {
     struct submit_result *result = &submission->result;
     const struct upload *upload = &submission->upload;
-    struct checked checked;
-    if (find_request(submitter, submission->user, upload->request, result->job)) {
-        result->existed = true;
-        return;
-    }
-    result->status =
-        submission_check(upload, submitter->incoming, submitter->model_limit_bytes, &checked, &result->err);
-    if (result->status != ANB_OK) return;
-    result->status = send_job(submitter, submission->user, upload->request, &checked, upload, result, &result->err);
-    checked_fini(&checked);
-    log_event(result->status == ANB_OK ? LOG_INFO : LOG_WARN, "job-submitted", "job=%s request=%s status=%s",
-              result->job, upload->request, anb_status_word(result->status));
+    result->existed = find_request(submitter, submission->user, upload->request, result->job);
+    if (result->existed) return;
+    result->status = check_and_send(submitter, submission->user, upload, result, &result->err);
+    log_event(result->status == ANB_OK ? LOG_INFO : LOG_WARN, "job-submitted", "job=%s user=%s status=%s", result->job,
+              submission->user, anb_status_word(result->status));
 }
 
 /* -- the queue */

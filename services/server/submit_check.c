@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 65536, PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096 };
 
 static const struct bundle_limits bundle_limits = {BUNDLE_MAX_FILES, BUNDLE_MAX_BYTES};
 
@@ -36,25 +36,6 @@ static enum anb_status read_spec(int fd, struct checked *checked, struct anb_err
     buf_fini(&text);
     if (status == ANB_NOT_FOUND)
         return anb_fail(err, ANB_INVALID, "the job folder has neither job.yaml nor job.json at its top");
-    return status;
-}
-
-static enum anb_status digest_file(int fd, int64_t size, struct digest *out, struct anb_error *err)
-{
-    char part[READ_BYTES];
-    struct digest_context *context = digest_new();
-    if (!context) return anb_fail(err, ANB_NO_MEMORY, "no memory for a digest");
-    enum anb_status status = ANB_OK;
-    for (int64_t at = 0; at < size && status == ANB_OK;) {
-        ssize_t got = pread(fd, part, sizeof part, (off_t)at);
-        if (got <= 0)
-            status = anb_fail_errno(err, errno, "cannot read the bundle");
-        else
-            digest_update(context, slice_of(part, (size_t)got));
-        at += got;
-    }
-    if (status == ANB_OK) status = digest_finish(context, out, err);
-    digest_free(context);
     return status;
 }
 
@@ -110,20 +91,20 @@ static enum anb_status open_model(const struct upload *upload, const char *incom
     return ANB_INVALID;
 }
 
-enum anb_status submission_check(const struct upload *upload, const char *incoming, int64_t model_limit_bytes,
-                                 struct checked *checked, struct anb_error *err)
+enum anb_status submission_check(const struct upload *upload, const struct submit_rules *rules, struct checked *checked,
+                                 struct anb_error *err)
 {
     *checked = (struct checked){.model_fd = -1};
     enum anb_status status = read_spec(upload->bundle.fd, checked, err);
-    if (status == ANB_OK) status = open_model(upload, incoming, model_limit_bytes, checked, err);
-    if (status == ANB_OK) status = digest_file(upload->bundle.fd, upload->bundle.bytes, &checked->bundle_digest, err);
-    if (status == ANB_OK) status = layout_of_bytes("bundle", upload->bundle.bytes, &checked->bundle_layout, err);
+    if (status == ANB_OK) status = open_model(upload, rules->incoming, rules->model_limit_bytes, checked, err);
+    if (status == ANB_OK) status = submission_check_manifest(upload, rules, checked, err);
     if (status != ANB_OK) checked_fini(checked);
     return status;
 }
 
 void checked_fini(struct checked *checked)
 {
+    manifest_free(checked->manifest);
     if (checked->spec) job_spec_free(checked->spec);
     if (checked->bundle_layout) layout_free(checked->bundle_layout);
     if (checked->model.layout) safetensors_fini(&checked->model);

@@ -12,12 +12,13 @@
 
 void upload_init(struct upload *upload)
 {
-    *upload = (struct upload){.bundle = {.fd = -1}, .model = {.fd = -1}};
+    *upload = (struct upload){.bundle = {.fd = -1}, .manifest = {.fd = -1}, .model = {.fd = -1}};
 }
 
 void upload_fini(struct upload *upload)
 {
     if (upload->bundle.fd >= 0) close(upload->bundle.fd);
+    if (upload->manifest.fd >= 0) close(upload->manifest.fd);
     if (upload->model.fd >= 0) close(upload->model.fd);
     upload_init(upload);
 }
@@ -76,12 +77,18 @@ enum anb_status upload_put(struct upload *upload, const char *folder, const stru
                             (long long)(limits->bundle_bytes >> 20));
         return put_bytes(&upload->bundle, folder, name, offset, data, size, err);
     }
+    if (strcmp(name, "manifest") == 0) {
+        if (end > limits->manifest_bytes)
+            return anb_fail(err, ANB_TOO_LARGE, "the manifest is larger than %lld KiB",
+                            (long long)(limits->manifest_bytes >> 10));
+        return put_bytes(&upload->manifest, folder, name, offset, data, size, err);
+    }
     if (strcmp(name, "model") == 0) {
         if (limits->model_bytes && end > limits->model_bytes) return upload_model_too_large(limits->model_bytes, err);
         return put_bytes(&upload->model, folder, name, offset, data, size, err);
     }
     if (strcmp(name, "request") == 0) return put_request(upload, offset, data, size, err);
-    return anb_fail(err, ANB_INVALID, "unknown part \"%.64s\": known are bundle, model, request", name);
+    return anb_fail(err, ANB_INVALID, "unknown part \"%.64s\": known are bundle, manifest, model, request", name);
 }
 
 static bool is_request_word(const char *word, size_t size)
@@ -94,6 +101,10 @@ static bool is_request_word(const char *word, size_t size)
 enum anb_status upload_finish(struct upload *upload, struct anb_error *err)
 {
     if (upload->bundle.fd < 0) return anb_fail(err, ANB_INVALID, "part \"bundle\" is missing: the job folder as a tar");
+    if (upload->manifest.fd < 0)
+        return anb_fail(
+            err, ANB_INVALID,
+            "part \"manifest\" is missing: a job is signed by its submitter (anabranch job submit does it)");
     if (!is_request_word(upload->request, upload->request_bytes))
         return anb_fail(err, ANB_INVALID, "a request id has letters, digits, dots, underscores and hyphens only");
     return ANB_OK;

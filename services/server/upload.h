@@ -1,8 +1,8 @@
 /* The parts of a submission on their way to disk: what the REST endpoint takes in a multipart body.
  *
- * Parts "bundle" and "model" go to unnamed files in the incoming folder (nothing is left behind by a crash), "request"
- * is a short text. Every part has a ceiling. Memory is what the caller hands in at a time. Used by the HTTP thread; the
- * finished parts may move to another one. */
+ * Parts "bundle", "manifest" and "model" go to unnamed files in the incoming folder (nothing is left behind by a
+ * crash), "request" is a short text. Every part has a ceiling. Memory is what the caller hands in at a time. Used by
+ * the HTTP thread; the finished parts may move to another one. */
 #ifndef ANB_SERVER_UPLOAD_H
 #define ANB_SERVER_UPLOAD_H
 
@@ -11,7 +11,7 @@
 enum { REQUEST_WORD_BYTES = 65 }; /* 1..64 of [A-Za-z0-9._-], and a NUL */
 
 struct upload_limits {
-    int64_t bundle_bytes;
+    int64_t bundle_bytes, manifest_bytes;
     int64_t model_bytes; /* 0: as much as the disk holds */
 };
 
@@ -21,7 +21,7 @@ struct upload_file {
 };
 
 struct upload {
-    struct upload_file bundle, model;
+    struct upload_file bundle, manifest, model;
     char request[REQUEST_WORD_BYTES]; /* "" when none was given */
     size_t request_bytes;
 };

@@ -116,6 +116,10 @@ class Program:
         return "\n".join(lines[-n_lines:])
 
 
+# A policy that lets all code of all users of the project in.
+OPEN = "submitters: {roles: [admin, lead, member]}\njobs: {smallest_cohort: 1}\ncode: {allow: any}\n"
+
+
 class Federation:
     """A server, aggregators and sites under one project name."""
 
@@ -138,6 +142,7 @@ class Federation:
         self.programs: dict[str, Program] = {}
         aggregator_names = [f"aggregator-{number}" for number in range(1, aggregators + 1)]
         site_names = [f"site-{number}" for number in range(1, sites + 1)]
+        self.templates: dict[str, str] = {}  # of the sites' policies, as their kits had them
         server_names = ["server", *(f"server-{number}" for number in range(2, servers + 1))]
         self.kits = self._provision(server_names, aggregator_names, site_names)
         for name in server_names:
@@ -149,6 +154,8 @@ class Federation:
             words = ["--data-folder", str(folder / name), "--trainer-write", str(self.gates)]
             words += ["--trainer-hide", str(folder / "project")]  # of all nodes, which here share a machine
             self._add(name, "anabranch-client", words)
+            self.templates[name] = (self.kits / name / "policy.yaml").read_text()
+            self.write_policy(name, OPEN)
 
     def _provision(self, servers: list[str], aggregators: list[str], sites: list[str]) -> Path:
         """A project with these nodes and three users; the folder of the kits. Its broker is without TLS."""
@@ -166,6 +173,10 @@ class Federation:
         command = [str(BIN / "anabranch"), "provision", "create", str(file), "--folder", str(self.folder / "project")]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
         return self.folder / "project" / "kits"
+
+    def write_policy(self, site: str, text: str) -> None:
+        """The site's policy from its next decision on."""
+        (self.kits / site / "policy.yaml").write_text(text)
 
     def tls(self, user: str | None = "ann") -> ssl.SSLContext:
         """What a client of this federation's server needs; with the certificate of a user."""

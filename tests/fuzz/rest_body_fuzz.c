@@ -47,13 +47,14 @@ static const struct route routes[] = {
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    const struct http_config config = {.listen = "127.0.0.1:0",
-                                       .incoming_folder = "/tmp",
-                                       .limits = {.bundle_bytes = 65536, .model_bytes = 65536},
-                                       .routes = routes,
-                                       .n_routes = sizeof routes / sizeof *routes,
-                                       .may_change = may_change,
-                                       .admit = admit};
+    const struct http_config config = {
+        .listen = "127.0.0.1:0",
+        .incoming_folder = "/tmp",
+        .limits = {.bundle_bytes = 65536, .manifest_bytes = 1 << 16, .model_bytes = 65536},
+        .routes = routes,
+        .n_routes = sizeof routes / sizeof *routes,
+        .may_change = may_change,
+        .admit = admit};
     log_setup("fuzz", LOG_ERROR);
     if (http_start(&config, &http, NULL) != ANB_OK) abort();
     return 0;

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "bundle/bundle.h"
+#include "bundle/manifest.h"
 #include "bus/memory.h"
 #include "node/transfer.h"
 #include "support/identity.h"
@@ -26,7 +26,6 @@ enum { POLL_MS = 5, ARENA_BYTES = 8 << 20, WAIT_MS = 60000, SERVER = 0, AGGREGAT
 
 struct actor {
     char name[32], folder[512];
-    bool has_policy; /* site.yaml in its folder */
     enum role role;
     bool alive;
     atomic_bool stop;
@@ -41,6 +40,7 @@ struct actor {
 struct agents {
     struct memory_log *log;
     struct identities *identities;
+    int number; /* of this federation in its program */
     int n_sites, n_jobs;
     char jobs[32][20];
     struct actor actors[SITES + AGENTS_MAX_SITES];
@@ -118,8 +118,7 @@ static void start(struct agents *agents, struct actor *actor)
                                .outbox_retention_bytes = -1};
     char policy[600];
     snprintf(policy, sizeof policy, "%s/site.yaml", actor->folder);
-    const struct agent_config agent = {
-        .data_folder = actor->folder, .policy_file = actor->has_policy ? policy : NULL, .grace_ms = 200};
+    const struct agent_config agent = {.data_folder = actor->folder, .policy_file = policy, .grace_ms = 200};
     atomic_store(&actor->stop, false);
     CHECK_STATUS(bus_memory_open(agents->log, &actor->bus, &test_error), ANB_OK);
     CHECK_STATUS(node_open(&node, actor->bus, &actor->node, &test_error), ANB_OK);
@@ -172,7 +171,7 @@ static void add_actor(struct agents *agents, int index, enum role role, const ch
     actor->role = role;
     identities_add(agents->identities, name, roles[role]);
     snprintf(actor->name, sizeof actor->name, "%s", name);
-    snprintf(actor->folder, sizeof actor->folder, "%s/%p-%s", test_folder(), (void *)agents, name);
+    snprintf(actor->folder, sizeof actor->folder, "%s/%d-%s", test_folder(), agents->number, name);
     CHECK_STATUS(file_make_folders(actor->folder, &test_error), ANB_OK);
     snprintf(topic, sizeof topic, "p.out.%s", name);
     struct bus_topic config = {.name = topic, .partitions = 2, .retention_ms = -1, .retention_bytes = -1};
@@ -181,12 +180,29 @@ static void add_actor(struct agents *agents, int index, enum role role, const ch
     bus_close(bus, 1000);
 }
 
-static void write_policy(struct actor *actor, const char *text)
+#define OPEN "submitters: {roles: [lead]}\njobs: {smallest_cohort: 1}\ncode: {allow: any}\n"
+
+static void write_policy(struct actor *actor, const char *text, const char *more)
 {
+    char whole[4096];
+    snprintf(whole, sizeof whole, "%s%s", text, more);
     char path[600];
-    actor->has_policy = text != NULL;
     snprintf(path, sizeof path, "%s/site.yaml", actor->folder);
-    if (text) CHECK_STATUS(file_write(path, slice_of_text(text), &test_error), ANB_OK);
+    CHECK_STATUS(file_write(path, slice_of_text(whole), &test_error), ANB_OK);
+}
+
+void agents_write_policy(struct agents *agents, const char *text)
+{
+    for (int i = 0; i < agents->n_sites; i++) write_policy(&agents->actors[SITES + i], text, "");
+}
+
+/* Each node takes the next roster, as the control log would bring it. */
+void agents_revoke(struct agents *agents, const char *user)
+{
+    identities_revoke(agents->identities, user);
+    struct slice text = identities_sign(agents->identities);
+    for (int i = 0; i < SITES + agents->n_sites; i++)
+        CHECK_STATUS(node_trust_replace(agents->actors[i].trust, text, clock_wall_ms() / 1000, &test_error), ANB_OK);
 }
 
 struct agents *agents_open(int n_sites)
@@ -199,6 +215,8 @@ struct agents *agents_open_with(int n_sites, const char *const *policies)
 {
     struct agents *agents = calloc(1, sizeof *agents);
     log_setup("sim", getenv("AGENTS_LOG") ? LOG_DEBUG : LOG_ERROR);
+    static int number;
+    agents->number = ++number;
     agents->n_sites = n_sites;
     agents->log = memory_log_new(NULL, NULL, 1);
     agents->identities = identities_new("p");
@@ -208,8 +226,10 @@ struct agents *agents_open_with(int n_sites, const char *const *policies)
         char name[24];
         snprintf(name, sizeof name, "site-%d", i);
         add_actor(agents, SITES + i - 1, ROLE_CLIENT, name);
-        write_policy(&agents->actors[SITES + i - 1], policies[i - 1]);
+        write_policy(&agents->actors[SITES + i - 1], OPEN, policies[i - 1] ? policies[i - 1] : "");
     }
+    identities_add(agents->identities, "rosa", 1 << ROSTER_LEAD);
+    identities_add(agents->identities, "jan", 1 << ROSTER_MEMBER);
     identities_sign(agents->identities);
     for (int i = 0; i < SITES + n_sites; i++) start(agents, &agents->actors[i]);
     return agents;
@@ -233,7 +253,8 @@ static void write_file(const char *folder, const char *name, struct slice bytes)
     chmod(path, 0755);
 }
 
-static int pack(const char *script, struct digest *digest, int64_t *size)
+/* Script, program and job file; what was packed. */
+static int pack(const char *script, const char *spec, int64_t *bytes)
 {
     static int number;
     char folder[512];
@@ -244,16 +265,40 @@ static int pack(const char *script, struct digest *digest, int64_t *size)
     CHECK_STATUS(file_read(HELLO_PROGRAM, &hello, &test_error), ANB_OK);
     write_file(folder, "hello", buf_slice(&hello));
     write_file(folder, "trainer.sh", slice_of_text(script));
+    write_file(folder, "job.json", slice_of_text(spec));
     int fd = memfd_create("bundle", MFD_CLOEXEC);
     CHECK_STATUS(bundle_pack(folder, NULL, fd, &test_error), ANB_OK);
-    struct stat facts;
-    fstat(fd, &facts);
-    *size = facts.st_size;
-    void *bytes = mmap(NULL, (size_t)*size, PROT_READ, MAP_SHARED, fd, 0);
-    CHECK_STATUS(digest_of(slice_of(bytes, (size_t)*size), digest, &test_error), ANB_OK);
-    munmap(bytes, (size_t)*size);
+    *bytes = lseek(fd, 0, SEEK_END);
     buf_fini(&hello);
     return fd;
+}
+
+/* As the user's command line and an honest server do: the manifest behind the archive, its signature in the record. */
+static void sign(struct agents *agents, const struct test_model *model, int fd, int64_t archive_bytes,
+                 struct job_submitted *submitted, struct layout **layout)
+{
+    struct manifest *manifest = NULL;
+    struct slice body = {NULL, 0};
+    struct buf text;
+    buf_init(&text, MANIFEST_MAX_BYTES);
+    CHECK_STATUS(manifest_new("p", submitted->submitter, submitted->request, &manifest, &test_error), ANB_OK);
+    manifest->signed_s = clock_wall_ms() / 1000;
+    manifest->expires_s = manifest->signed_s + MANIFEST_VALID_S;
+    manifest->model.layout = *layout_digest(model->layout);
+    manifest->model.bytes = layout_data_bytes(model->layout);
+    CHECK_STATUS(
+        digest_of_file(model->fd, model->data_offset, manifest->model.bytes, &manifest->model.data, &test_error),
+        ANB_OK);
+    CHECK_STATUS(manifest_take_archive(manifest, fd, archive_bytes, &test_error), ANB_OK);
+    const struct key *key = identities_key(agents->identities, submitted->submitter);
+    CHECK_STATUS(manifest_sign(manifest, key, &text, &test_error), ANB_OK);
+    CHECK_STATUS(signature_split(buf_slice(&text), "a manifest", &body, &submitted->signature, &test_error), ANB_OK);
+    CHECK_STATUS(digest_of(body, &submitted->manifest_digest, &test_error), ANB_OK);
+    CHECK_STATUS(file_write_all(fd, body.data, body.size, archive_bytes, &test_error), ANB_OK);
+    const struct layout_part parts[] = {{"bundle", archive_bytes}, {"manifest", (int64_t)body.size}};
+    CHECK_STATUS(layout_of_bytes(parts, 2, layout, &test_error), ANB_OK);
+    manifest_free(manifest);
+    buf_fini(&text);
 }
 
 static void send(struct node *node, const char *job, const struct job_spec *spec, enum purpose purpose,
@@ -274,33 +319,40 @@ static void await_leader(struct node *node)
     }
 }
 
-const char *agents_submit(struct agents *agents, const char *script, const char *spec)
+const char *agents_submit_changed(struct agents *agents, const char *script, const char *spec,
+                                  void (*change)(struct agents_submission *submission))
 {
     struct node *node = agents->actors[SERVER].node;
     char *job = agents->jobs[agents->n_jobs++], text[1024];
     struct record record = {.kind = RECORD_JOB_SUBMITTED};
     struct job_submitted *submitted = &record.is.job_submitted;
     struct test_model model = test_model_integers(1000, 3);
-    struct layout *archive;
+    struct agents_submission submission = {.submitted = submitted, .model_fd = model.fd};
+    struct layout *layout = NULL;
     struct job_spec *parsed = NULL;
-    int64_t size;
     snprintf(job, 20, "%016x", agents->n_jobs);
     const char *trainer = strstr(spec, "trainer") ? "" : "\"trainer\":{\"command\":[\"./trainer.sh\"]},";
     snprintf(text, sizeof text, "{\"name\":\"sim\",%s%s}", trainer, spec);
-    *submitted = (struct job_submitted){.job = job, .request = job, .name = "sim", .spec = text, .submitter = "test"};
+    *submitted = (struct job_submitted){.job = job, .request = job, .name = "sim", .spec = text, .submitter = "rosa"};
     await_leader(node);
-    int fd = pack(script, &submitted->bundle_digest, &size);
-    CHECK_STATUS(layout_of_bytes("bundle", size, &archive, &test_error), ANB_OK);
+    submission.archive_fd = pack(script, text, &submission.archive_bytes);
+    sign(agents, &model, submission.archive_fd, submission.archive_bytes, submitted, &layout);
     CHECK_STATUS(job_spec_parse(slice_of_text(text), "spec", &parsed, &test_error), ANB_OK);
-    send(node, job, parsed, PURPOSE_BUNDLE, archive, fd, 0, &submitted->bundle);
+    if (change) change(&submission);
+    send(node, job, parsed, PURPOSE_BUNDLE, layout, submission.archive_fd, 0, &submitted->bundle);
     send(node, job, parsed, PURPOSE_MODEL, model.layout, model.fd, model.data_offset, &submitted->model);
     job_spec_free(parsed);
-    layout_free(archive);
+    layout_free(layout);
     test_model_free(&model);
-    close(fd);
+    close(submission.archive_fd);
     submitted->head.epoch = 1;
     CHECK_STATUS(node_append(node, &record, true, &test_error), ANB_OK);
     return job;
+}
+
+const char *agents_submit(struct agents *agents, const char *script, const char *spec)
+{
+    return agents_submit_changed(agents, script, spec, NULL);
 }
 
 void agents_abort(struct agents *agents, const char *job)
@@ -370,6 +422,20 @@ bool agents_await(struct agents *agents, const char *job, struct ending *ending)
     while (!is_gone(agents, job) && clock_monotonic_ms() < deadline_ms) clock_sleep_ms(2);
     ending->gone = is_gone(agents, job);
     return true;
+}
+
+bool agents_await_answer(struct agents *agents, const char *id, char reason[512])
+{
+    int64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    for (bool there = false; clock_monotonic_ms() < deadline_ms; clock_sleep_ms(1)) {
+        struct node *node = agents->actors[SERVER].node;
+        const struct job_state *job = federation_job(node_lock(node), id);
+        there = job && job->n_answers > 0;
+        if (there) snprintf(reason, 512, "%s", job->answers[0].accepted ? "" : job->answers[0].reason);
+        node_unlock(node);
+        if (there) return true;
+    }
+    return false;
 }
 
 bool agents_await_round(struct agents *agents, const char *id, int round)

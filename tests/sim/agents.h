@@ -10,7 +10,7 @@ enum { AGENTS_MAX_SITES = 4 };
 struct agents;
 
 struct agents *agents_open(int n_sites);
-/* With a policy file for each site; NULL: that one has none. */
+/* With more lines for the policy file of each site, which lets all code of leads in; NULL: none. */
 struct agents *agents_open_with(int n_sites, const char *const *policies);
 void agents_close(struct agents *agents);
 
@@ -24,6 +24,19 @@ const char *agents_folder(const struct agents *agents, int site);
 /* Submit a job whose trainer is the script ("#!/bin/sh" text); the program `hello` lies beside it. `spec` is JSON: the
  * members behind the name; without a trainer in it, the script is the command. Gives the job's id. */
 const char *agents_submit(struct agents *agents, const char *script, const char *spec);
+/* The same, but `change` plays a server that is not honest: it may change what was signed before it is sent. */
+struct agents_submission {
+    struct job_submitted *submitted;
+    int archive_fd, model_fd; /* the manifest stands behind the archive */
+    int64_t archive_bytes;
+};
+const char *agents_submit_changed(struct agents *agents, const char *script, const char *spec,
+                                  void (*change)(struct agents_submission *submission));
+/* A whole policy file for all sites. User "rosa", who submits, is a lead; "jan" is a member. */
+void agents_write_policy(struct agents *agents, const char *text);
+void agents_revoke(struct agents *agents, const char *user);
+/* Wait until the first site has answered the job; its reason, "" when it accepts. False: not within 60 s. */
+bool agents_await_answer(struct agents *agents, const char *job, char reason[512]);
 void agents_abort(struct agents *agents, const char *job);
 
 struct ending {

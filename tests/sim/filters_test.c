@@ -36,10 +36,13 @@ static struct ledger_entry ledger_of(const struct agents *agents, int site)
 
 static void a_scope_that_the_site_does_not_have_is_a_reason(void)
 {
-    struct ending ending = run_with(POLICY(""), NULL, SPEC_QUORUM_1 ",\"privacy\":{\"scope\":\"strict\"}");
-    CHECK_EQUAL(ending.outcome, OUTCOME_COMPLETED);
-    CHECK_EQUAL(ending.n_counted, 1);
-    CHECK(strstr(ending.excluded, "site-1: the site's policy has no privacy scope \"strict\"") != NULL);
+    const char *policies[] = {POLICY("")};
+    char reason[512] = "";
+    struct agents *agents = agents_open_with(1, policies);
+    const char *job = agents_submit(agents, HELLO, "\"rounds\":1,\"privacy\":{\"scope\":\"strict\"}");
+    CHECK(agents_await_answer(agents, job, reason));
+    CHECK_TEXT(reason, "rule privacy: there is no scope \"strict\"");
+    agents_close(agents);
 }
 
 static void without_a_budget_left_nothing_leaves_and_the_job_says_why(void)

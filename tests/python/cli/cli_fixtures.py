@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli_support import safetensors
 from fake_server import FakeServer
 
 
@@ -22,5 +23,5 @@ def folder(tmp_path: Path) -> Path:
     made.mkdir()
     (made / "job.yaml").write_text("name: digits\nmodel: first.safetensors\n")
     (made / "train.py").write_text("print('hello')\n")
-    (made / "first.safetensors").write_bytes(b"the model" * 1000)
+    (made / "first.safetensors").write_bytes(safetensors(b"the model" * 1000))
     return made

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
-from cli_support import BAD_INPUT, CANNOT, ID, JOB, JOB_FAILED, OK, ended, run, summary
+from cli_support import BAD_INPUT, CANNOT, ID, JOB, JOB_FAILED, OK, ended, kits, run, safetensors, summary
 from fake_server import Answer, FakeServer, refusal
 
 pytest_plugins = ["cli_fixtures"]
@@ -26,20 +28,57 @@ def test_submit_sends_folder_model_and_a_request_id(server: FakeServer, folder: 
     assert (result.returncode, result.stdout) == (OK, ID + "\n")
     assert f"anabranch job wait {ID}" in result.stderr
     parts = server.requests[0].parts()
-    assert list(parts) == ["request", "bundle", "model"]
-    assert parts["model"] == b"the model" * 1000
+    assert list(parts) == ["request", "manifest", "bundle", "model"]
+    assert parts["model"] == safetensors(b"the model" * 1000)
     assert len(parts["request"]) == 32
     assert b"print('hello')" in parts["bundle"] and b"job.yaml" in parts["bundle"]
     assert b"the model" not in parts["bundle"]
+
+
+def is_signed_by(user: str, signed: bytes, signature: bytes, scratch: Path) -> bool:
+    """What OpenSSL's own program says; it wants the two numbers as DER."""
+    numbers = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:]))
+    encoded = [n.to_bytes(n.bit_length() // 8 + 1, "big") for n in numbers]
+    body = b"".join(b"\x02" + bytes([len(n)]) + n for n in encoded)
+    (scratch / "signed").write_bytes(signed)
+    (scratch / "signature").write_bytes(b"\x30" + bytes([len(body)]) + body)
+    certificate = kits() / user / "certificate.pem"
+    command = ["openssl", "x509", "-in", str(certificate), "-pubkey", "-noout"]
+    (scratch / "public.pem").write_bytes(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    words = ["openssl", "dgst", "-sha256", "-verify", "public.pem", "-signature", "signature", "signed"]
+    return subprocess.run(words, cwd=scratch, capture_output=True, timeout=60).returncode == 0
+
+
+def test_submit_signs_what_it_sends(server: FakeServer, folder: Path) -> None:
+    submitted(server)
+    run("job", "submit", folder, "--server", server.url)
+    parts = server.requests[0].parts()
+    text, signature = parts["manifest"].rsplit(b"signature ", 1)
+    said = json.loads(text)
+    assert (said["project"], said["submitter"], said["request"]) == ("river", "alice", parts["request"].decode())
+    assert said["archive"] == {"bytes": len(parts["bundle"]), "sha256": hashlib.sha256(parts["bundle"]).hexdigest()}
+    assert said["model"]["sha256"] == hashlib.sha256(b"the model" * 1000).hexdigest()
+    assert [f["path"] for f in said["files"]] == ["job.yaml", "train.py"]
+    assert said["files"][1]["sha256"] == hashlib.sha256(b"print('hello')\n").hexdigest()
+    assert is_signed_by(
+        "alice", b"anabranch job\0" + hashlib.sha256(text).digest(), base64.b64decode(signature), folder
+    )
+
+
+def test_submit_without_a_key_says_how_to_get_one(server: FakeServer, folder: Path, tmp_path: Path) -> None:
+    result = run("job", "submit", folder, "--kit", tmp_path, "--server", server.url)
+    assert result.returncode == BAD_INPUT
+    assert "is no user's kit, as anabranch provision makes them" in result.stderr
+    assert server.requests == []
 
 
 def test_submit_takes_the_model_from_the_command_line(server: FakeServer, folder: Path, tmp_path: Path) -> None:
     submitted(server)
     (folder / "job.yaml").write_text("name: digits\n")
     elsewhere = tmp_path / "other.safetensors"
-    elsewhere.write_bytes(b"other")
+    elsewhere.write_bytes(safetensors(b"other"))
     assert run("job", "submit", folder, "--model", elsewhere, "--server", server.url).returncode == OK
-    assert server.requests[0].parts()["model"] == b"other"
+    assert server.requests[0].parts()["model"] == safetensors(b"other")
     assert (
         run("job", "submit", folder, "--model", folder / "first.safetensors", "--server", server.url).returncode == OK
     )

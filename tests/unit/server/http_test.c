@@ -104,13 +104,14 @@ static enum anb_status may_change(void *context, struct anb_error *err)
 
 static void start(void)
 {
-    const struct http_config config = {.listen = "127.0.0.1:0",
-                                       .incoming_folder = test_folder(),
-                                       .limits = {.bundle_bytes = 1 << 20, .model_bytes = 1 << 20},
-                                       .routes = routes,
-                                       .n_routes = sizeof routes / sizeof *routes,
-                                       .may_change = may_change,
-                                       .admit = admit};
+    const struct http_config config = {
+        .listen = "127.0.0.1:0",
+        .incoming_folder = test_folder(),
+        .limits = {.bundle_bytes = 1 << 20, .manifest_bytes = 1 << 16, .model_bytes = 1 << 20},
+        .routes = routes,
+        .n_routes = sizeof routes / sizeof *routes,
+        .may_change = may_change,
+        .admit = admit};
     n_put = n_asked = 0;
     has_happened = may_not_change = strangers_are_refused = false;
     if (http_start(&config, &http, &test_error) != ANB_OK) abort();
@@ -299,10 +300,11 @@ static void wrong_forms_are_refused_and_never_handled(void)
 static void a_form_arrives_whole(void)
 {
     start();
-    post_form(PART("bundle", "abc") PART("model", "12345") PART("request", "run-7") "--BB--\r\n", 201);
+    post_form(PART("bundle", "abc") PART("manifest", "m") PART("model", "12345") PART("request", "run-7") "--BB--\r\n",
+              201);
     CHECK_TEXT(raw_body(&reply), "{\"bundle\":3,\"model\":5,\"request\":\"run-7\"}");
     check_code("POST /upload HTTP/1.1\r\n" HEAD FORM "Transfer-Encoding: chunked\r\n\r\n"
-               "3c\r\n" PART("bundle", "abc") "\r\n8\r\n--BB--\r\n\r\n0\r\n\r\n",
+               "3c\r\n" PART("bundle", "abc") "\r\n3c\r\n" PART("manifest", "m") "\r\n8\r\n--BB--\r\n\r\n0\r\n\r\n",
                201);
     stop();
 }
@@ -378,7 +380,7 @@ static void a_waiting_request_is_asked_again_when_something_happens(void)
     stop();
 }
 
-#define SMALL_FORM PART("bundle", "abc") "--BB--\r\n"
+#define SMALL_FORM PART("bundle", "abc") PART("manifest", "m") "--BB--\r\n"
 
 static void *submit_and_wait(void *context)
 {

@@ -51,13 +51,14 @@ static const struct route routes[] = {
 
 static void start(void)
 {
-    const struct http_config config = {.listen = "127.0.0.1:0",
-                                       .incoming_folder = test_folder(),
-                                       .limits = {.bundle_bytes = 1 << 16, .model_bytes = 1 << 16},
-                                       .routes = routes,
-                                       .n_routes = sizeof routes / sizeof *routes,
-                                       .may_change = may_change,
-                                       .admit = admit};
+    const struct http_config config = {
+        .listen = "127.0.0.1:0",
+        .incoming_folder = test_folder(),
+        .limits = {.bundle_bytes = 1 << 16, .manifest_bytes = 1 << 16, .model_bytes = 1 << 16},
+        .routes = routes,
+        .n_routes = sizeof routes / sizeof *routes,
+        .may_change = may_change,
+        .admit = admit};
     if (http_start(&config, &http, &test_error) != ANB_OK) abort();
 }
 

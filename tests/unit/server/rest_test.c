@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "bundle/bundle.h"
+#include "bundle/manifest.h"
 #include "bus/memory.h"
 #include "node/node.h"
 #include "server/server.h"
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { MAX_BODY = 1 << 16 };
@@ -34,7 +35,7 @@ struct stage { /* a server and the thread that owns it */
     char token[TOKEN_TEXT_BYTES]; /* of ann, an admin */
 };
 
-static struct identities *identities; /* of the nodes */
+static struct identities *identities; /* of the nodes, and the keys of ann and leo */
 
 static struct memory_log *memory;
 static struct stage first, second;
@@ -113,6 +114,7 @@ static void begin(void)
     identities_add(identities, "server-1", 1 << ROSTER_SERVER);
     identities_add(identities, "server-2", 1 << ROSTER_SERVER);
     identities_add(identities, "ann", 1 << ROSTER_ADMIN);
+    identities_add(identities, "leo", 1 << ROSTER_LEAD);
     identities_sign(identities);
     start_one(&first, "server-1");
 }
@@ -173,6 +175,37 @@ static size_t make_bundle(const char *job_file, const char *text, bool with_mode
     return size > 0 ? (size_t)size : 0;
 }
 
+static int open_bytes(const void *data, size_t size)
+{
+    int fd = memfd_create("part", MFD_CLOEXEC);
+    CHECK_STATUS(file_write_all(fd, data, size, 0, &test_error), ANB_OK);
+    return fd;
+}
+
+/* What the user's command line would sign; a model that is none is left out. */
+static void sign(const char *signer, const char *request, struct slice bundle, struct slice model, struct buf *out)
+{
+    struct manifest *manifest = NULL;
+    struct safetensors file = {0};
+    int bundle_fd = open_bytes(bundle.data, bundle.size), model_fd = open_bytes(model.data, model.size);
+    CHECK_STATUS(manifest_new("p", "ann", request, &manifest, &test_error), ANB_OK);
+    manifest->signed_s = clock_wall_ms() / 1000;
+    manifest->expires_s = manifest->signed_s + MANIFEST_VALID_S;
+    CHECK_STATUS(manifest_take_archive(manifest, bundle_fd, (int64_t)bundle.size, &test_error), ANB_OK);
+    if (safetensors_open(model_fd, "model", &file, NULL) == ANB_OK) {
+        struct manifest_model *signed_model = &manifest->model;
+        signed_model->layout = *layout_digest(file.layout);
+        signed_model->bytes = layout_data_bytes(file.layout);
+        CHECK_STATUS(digest_of_file(model_fd, file.data_offset, signed_model->bytes, &signed_model->data, &test_error),
+                     ANB_OK);
+        safetensors_fini(&file);
+    }
+    CHECK_STATUS(manifest_sign(manifest, identities_key(identities, signer), out, &test_error), ANB_OK);
+    manifest_free(manifest);
+    close(bundle_fd);
+    close(model_fd);
+}
+
 static void add_part(char *body, size_t *size, const char *name, const void *data, size_t data_size)
 {
     *size += (size_t)sprintf(body + *size, "--BOUND\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n", name);
@@ -184,18 +217,40 @@ static void add_part(char *body, size_t *size, const char *name, const void *dat
 struct submission_text {
     const char *job_file, *spec, *request;
     bool model_in_bundle;
-    const char *model; /* NULL: a good one; "": none */
+    const char *model;          /* NULL: a good one; "": none */
+    const char *signer;         /* NULL: ann, who submits; "": nobody */
+    const char *signed_request; /* NULL: as `request` */
 };
+
+static void add_manifest(char *body, size_t *size, const struct submission_text *text, struct slice bundle,
+                         struct slice model)
+{
+    static int number;
+    char request[32];
+    struct buf manifest;
+    const char *signer = text->signer ? text->signer : "ann";
+    snprintf(request, sizeof request, "unnamed-%d", number++);
+    if (!*signer) return;
+    buf_init(&manifest, MAX_BODY);
+    sign(signer,
+         text->signed_request ? text->signed_request
+         : text->request      ? text->request
+                              : request,
+         bundle, model, &manifest);
+    add_part(body, size, "manifest", manifest.data, manifest.size);
+    buf_fini(&manifest);
+}
 
 /* The request, whole; the caller frees. */
 static char *make_request(const struct stage *stage, const struct submission_text *text, size_t *size)
 {
-    char *body = malloc(3 * MAX_BODY), *bundle = malloc(MAX_BODY), model[512];
+    char *body = malloc(4 * MAX_BODY), *bundle = malloc(MAX_BODY), model[512];
     size_t body_size = 0, model_bytes = make_model(model);
-    add_part(body, &body_size, "bundle", bundle,
-             make_bundle(text->job_file, text->spec, text->model_in_bundle, bundle));
-    if (text->model) model_bytes = strlen(strcpy(model, text->model));
-    if (model_bytes) add_part(body, &body_size, "model", model, model_bytes);
+    size_t bundle_bytes = make_bundle(text->job_file, text->spec, text->model_in_bundle, bundle);
+    if (text->model && *text->model) model_bytes = strlen(strcpy(model, text->model));
+    add_part(body, &body_size, "bundle", bundle, bundle_bytes);
+    add_manifest(body, &body_size, text, slice_of(bundle, bundle_bytes), slice_of(model, model_bytes));
+    if (!text->model || *text->model) add_part(body, &body_size, "model", model, model_bytes);
     if (text->request) add_part(body, &body_size, "request", text->request, strlen(text->request));
     body_size += (size_t)sprintf(body + body_size, "--BOUND--\r\n");
     char *request = malloc(body_size + 512);
@@ -251,17 +306,65 @@ static void check_refused_submission(const struct submission_text *text, int cod
 static void bad_submissions_are_refused_with_the_place(void)
 {
     begin();
-    check_refused_submission(&(struct submission_text){"job.yaml", "name: a\nrounds: 0\n", NULL, false, NULL}, 400,
-                             "job.yaml:2: ");
-    check_refused_submission(&(struct submission_text){"job.json", "{\"nam\": 1}", NULL, false, NULL}, 400,
+    check_refused_submission(
+        &(struct submission_text){"job.yaml", "name: a\nrounds: 0\n", NULL, false, NULL, NULL, NULL}, 400,
+        "job.yaml:2: ");
+    check_refused_submission(&(struct submission_text){"job.json", "{\"nam\": 1}", NULL, false, NULL, NULL, NULL}, 400,
                              "job.json:1");
-    check_refused_submission(&(struct submission_text){"other.yaml", SPEC, NULL, false, NULL}, 400, "neither job.yaml");
-    check_refused_submission(&(struct submission_text){"job.yaml", SPEC, NULL, false, ""}, 400, "no initial model");
-    check_refused_submission(&(struct submission_text){"job.yaml", SPEC, NULL, false, "nonsense"}, 400, "model");
-    check_refused_submission(&(struct submission_text){"job.yaml", SPEC "model: x/y.safetensors\n", NULL, false, ""},
-                             400, "y.safetensors");
+    check_refused_submission(&(struct submission_text){"other.yaml", SPEC, NULL, false, NULL, NULL, NULL}, 400,
+                             "neither job.yaml");
+    check_refused_submission(&(struct submission_text){"job.yaml", SPEC, NULL, false, "", NULL, NULL}, 400,
+                             "no initial model");
+    check_refused_submission(&(struct submission_text){"job.yaml", SPEC, NULL, false, "nonsense", NULL, NULL}, 400,
+                             "model");
+    check_refused_submission(
+        &(struct submission_text){"job.yaml", SPEC "model: x/y.safetensors\n", NULL, false, "", NULL, NULL}, 400,
+        "y.safetensors");
     ask(&first, "GET", "/v1/jobs", 200, "Jobs");
     CHECK(strstr(raw_body(&reply), "{\"jobs\":[]}") != NULL);
+    end();
+}
+
+static void a_job_that_is_not_signed_by_its_submitter_is_refused(void)
+{
+    begin();
+    struct submission_text text = good;
+    text.signer = "";
+    check_refused_submission(&text, 400, "part \\\"manifest\\\" is missing");
+    text.signer = "leo";
+    check_refused_submission(&text, 400, "the job is not signed as it must be");
+    text.signer = "server-1";
+    check_refused_submission(&text, 400, "the job is not signed as it must be");
+    text.signer = NULL;
+    text.signed_request = "run-6";
+    check_refused_submission(&text, 400, "the manifest is of request \\\"run-6\\\", not \\\"run-7\\\"");
+    ask(&first, "GET", "/v1/jobs", 200, "Jobs");
+    CHECK(strstr(raw_body(&reply), "{\"jobs\":[]}") != NULL);
+    end();
+}
+
+/* Change one byte in the named part of a request that was good. */
+static void refused_with_a_byte_changed(const char *part, size_t behind, const char *words)
+{
+    size_t size;
+    char *request = make_request(&first, &good, &size), *at = memmem(request, size, part, strlen(part));
+    REQUIRE(at != NULL);
+    at[strlen(part) + behind] ^= 1;
+    send_request(&first, request, size, &reply);
+    CHECK_EQUAL(reply.code, 400);
+    CHECK(strstr(raw_body(&reply), words) != NULL);
+    if (!strstr(raw_body(&reply), words)) printf("no \"%s\" in: %s\n", words, raw_body(&reply));
+    free(request);
+}
+
+static void a_part_that_was_altered_after_it_was_signed_is_refused(void)
+{
+    begin();
+    refused_with_a_byte_changed("name: digit", 0, "altered after it was signed");
+    refused_with_a_byte_changed("\"data_offsets\":[0,8]}}", 3, "the model is not the one that was signed");
+    refused_with_a_byte_changed("{\"manifest\":\"anabranch-1\",\"project\":\"", 0,
+                                "the manifest is of project q, not p");
+    refused_with_a_byte_changed("\"signed_s\":", 3, "the job is not signed as it must be");
     end();
 }
 
@@ -274,7 +377,7 @@ static void a_job_is_submitted_once_for_each_request_id(void)
     target_of(raw_body(&reply), "", once);
     submit_text(&first, &good, 200);
     CHECK_TEXT(target_of(raw_body(&reply), "", again), once);
-    submit_text(&first, &(struct submission_text){"job.yaml", SPEC, NULL, false, NULL}, 201);
+    submit_text(&first, &(struct submission_text){"job.yaml", SPEC, NULL, false, NULL, NULL, NULL}, 201);
     CHECK(strcmp(target_of(raw_body(&reply), "", again), once) != 0);
     ask(&first, "GET", once, 200, "OneJob");
     end();
@@ -318,7 +421,8 @@ static void of_two_at_once_with_one_request_id_one_is_new(void)
 static void a_model_inside_the_bundle_is_found(void)
 {
     begin();
-    submit_text(&first, &(struct submission_text){"job.yaml", SPEC "model: first.safetensors\n", "run-8", true, ""},
+    submit_text(&first,
+                &(struct submission_text){"job.yaml", SPEC "model: first.safetensors\n", "run-8", true, "", NULL, NULL},
                 201);
     end();
 }
@@ -459,6 +563,8 @@ static void two_servers_never_share_a_data_folder(void)
 }
 
 TEST_MAIN("server_rest", TEST(bad_submissions_are_refused_with_the_place),
+          TEST(a_job_that_is_not_signed_by_its_submitter_is_refused),
+          TEST(a_part_that_was_altered_after_it_was_signed_is_refused),
           TEST(a_job_is_submitted_once_for_each_request_id), TEST(of_two_at_once_with_one_request_id_one_is_new),
           TEST(a_model_inside_the_bundle_is_found), TEST(jobs_are_aborted_and_deleted),
           TEST(what_is_not_there_is_not_found), TEST(wrong_queries_are_refused), TEST(log_lines_of_known_jobs_are_kept),

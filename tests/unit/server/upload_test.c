@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct upload_limits limits = {.bundle_bytes = 1 << 20, .model_bytes = 2 << 20};
+static const struct upload_limits limits = {.bundle_bytes = 1 << 20, .manifest_bytes = 1 << 16, .model_bytes = 2 << 20};
 static struct upload upload;
 
 static enum anb_status put(const char *name, int64_t offset, const char *text)
@@ -34,6 +34,7 @@ static void every_part_has_a_ceiling(void)
 {
     upload_init(&upload);
     CHECK_STATUS(put("bundle", 1 << 20, "x"), ANB_TOO_LARGE);
+    CHECK_STATUS(put("manifest", 1 << 16, "x"), ANB_TOO_LARGE);
     CHECK_STATUS(put("model", 2 << 20, "x"), ANB_TOO_LARGE);
     CHECK(strstr(test_error.text, "anabranch dev up --bootstrap-servers HOST:PORT") != NULL);
     CHECK_STATUS(put("request", 0, "01234567890123456789012345678901234567890123456789012345678901234"), ANB_INVALID);
@@ -64,10 +65,19 @@ static void a_submission_without_bundle_is_refused(void)
     upload_fini(&upload);
 }
 
+static void a_submission_without_manifest_is_refused(void)
+{
+    upload_init(&upload);
+    CHECK_STATUS(put("bundle", 0, "x"), ANB_OK);
+    CHECK_STATUS(upload_finish(&upload, &test_error), ANB_INVALID);
+    upload_fini(&upload);
+}
+
 static void a_request_id_has_few_kinds_of_bytes(void)
 {
     upload_init(&upload);
     CHECK_STATUS(put("bundle", 0, "x"), ANB_OK);
+    CHECK_STATUS(put("manifest", 0, "x"), ANB_OK);
     CHECK_STATUS(put("request", 0, "a b"), ANB_OK);
     CHECK_STATUS(upload_finish(&upload, &test_error), ANB_INVALID);
     upload_fini(&upload);
@@ -80,6 +90,7 @@ static void parts_arrive_in_pieces_and_leave_no_name_behind(void)
     CHECK_STATUS(put("bundle", 0, "ab"), ANB_OK);
     CHECK_STATUS(put("request", 0, "run-"), ANB_OK);
     CHECK_STATUS(put("request", 4, "7"), ANB_OK);
+    CHECK_STATUS(put("manifest", 0, "x"), ANB_OK);
     CHECK_STATUS(put("bundle", 2, "cd"), ANB_OK);
     CHECK_STATUS(upload_finish(&upload, &test_error), ANB_OK);
     CHECK_TEXT(upload.request, "run-7");
@@ -98,4 +109,5 @@ static void parts_arrive_in_pieces_and_leave_no_name_behind(void)
 TEST_MAIN("server_upload", TEST(an_unknown_part_is_refused), TEST(a_part_that_stands_twice_is_refused),
           TEST(every_part_has_a_ceiling), TEST(a_model_has_no_ceiling_when_none_is_set),
           TEST(a_folder_that_is_not_there_is_an_error_with_its_name), TEST(a_submission_without_bundle_is_refused),
-          TEST(a_request_id_has_few_kinds_of_bytes), TEST(parts_arrive_in_pieces_and_leave_no_name_behind))
+          TEST(a_submission_without_manifest_is_refused), TEST(a_request_id_has_few_kinds_of_bytes),
+          TEST(parts_arrive_in_pieces_and_leave_no_name_behind))

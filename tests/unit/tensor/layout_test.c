@@ -291,10 +291,30 @@ static void find_skips_tensors_without_bytes(void)
     layout_free(layout);
 }
 
+static enum anb_status of_bytes(const char *name, int64_t bytes, struct layout **layout)
+{
+    const struct layout_part part = {name, bytes};
+    return layout_of_bytes(&part, 1, layout, &test_error);
+}
+
+static void plain_bytes_in_two_parts_have_two_tensors(void)
+{
+    static const struct layout_part parts[] = {{"bundle", 7}, {"manifest", 3}}, much[] = {{"a", INT64_MAX}, {"b", 1}};
+    struct layout *layout = NULL;
+    CHECK_STATUS(layout_of_bytes(much, 2, &layout, &test_error), ANB_INVALID);
+    CHECK_STATUS(layout_of_bytes(parts, 2, &layout, &test_error), ANB_OK);
+    REQUIRE(layout != NULL);
+    CHECK_EQUAL(layout_n_tensors(layout), 2);
+    CHECK_TEXT(layout_tensor(layout, 1)->name, "manifest");
+    CHECK_EQUAL(layout_tensor(layout, 1)->begin, 7);
+    CHECK_EQUAL(layout_tensor(layout, 1)->end, 10);
+    layout_free(layout);
+}
+
 static void plain_bytes_have_a_layout_of_one_tensor(void)
 {
     struct layout *layout = NULL;
-    CHECK_STATUS(layout_of_bytes("job \"1\".tar", 12345, &layout, &test_error), ANB_OK);
+    CHECK_STATUS(of_bytes("job \"1\".tar", 12345, &layout), ANB_OK);
     REQUIRE(layout != NULL);
     CHECK_EQUAL(layout_n_tensors(layout), 1);
     CHECK_EQUAL(layout_data_bytes(layout), 12345);
@@ -302,10 +322,10 @@ static void plain_bytes_have_a_layout_of_one_tensor(void)
     CHECK_EQUAL(layout_tensor(layout, 0)->dtype, DTYPE_U8);
     layout_free(layout);
     layout = NULL;
-    CHECK_STATUS(layout_of_bytes("empty", 0, &layout, &test_error), ANB_OK);
+    CHECK_STATUS(of_bytes("empty", 0, &layout), ANB_OK);
     layout_free(layout);
-    CHECK_STATUS(layout_of_bytes("negative", -1, &layout, &test_error), ANB_INVALID);
-    CHECK_STATUS(layout_of_bytes("\xff", 1, &layout, &test_error), ANB_INVALID);
+    CHECK_STATUS(of_bytes("negative", -1, &layout), ANB_INVALID);
+    CHECK_STATUS(of_bytes("\xff", 1, &layout), ANB_INVALID);
 }
 
 static void canonical_text_parses_to_itself(void)
@@ -334,4 +354,5 @@ TEST_MAIN("layout", TEST(text_that_is_no_header_is_refused), TEST(every_cut_of_a
           TEST(tensors_are_ordered_by_place_and_written_canonically),
           TEST(digest_is_that_of_the_canonical_text_and_ignores_metadata_and_order),
           TEST(model_without_tensors_has_a_layout), TEST(find_skips_tensors_without_bytes),
-          TEST(plain_bytes_have_a_layout_of_one_tensor), TEST(canonical_text_parses_to_itself))
+          TEST(plain_bytes_have_a_layout_of_one_tensor), TEST(plain_bytes_in_two_parts_have_two_tensors),
+          TEST(canonical_text_parses_to_itself))
