@@ -396,6 +396,42 @@ enum anb_status apply_stream_closed(struct apply *apply, const struct stream_clo
     return ANB_OK;
 }
 
+/* -- what becomes known later */
+
+static struct part_state *part_of_stream(const struct federation *federation, const struct id *id,
+                                         struct round_state **round)
+{
+    const struct stream_box *box = stream_find(federation, id);
+    struct job_state *job = box ? job_find(federation, box->job) : NULL;
+    *round = job ? round_current(job) : NULL;
+    struct part_state *part = *round ? part_find(*round, box->state.sender) : NULL;
+    return part && id_equal(&part->stream, id) ? part : NULL;
+}
+
+static void hear_opened(struct federation *federation, const struct stream_opened *record)
+{
+    struct round_state *round;
+    struct part_state *part = part_of_stream(federation, &record->stream, &round);
+    if (!part || part->is_heard || strcmp(part->site, record->head.node) != 0) return;
+    part->is_heard = true;
+    part->weight = stream_find(federation, &record->stream)->state.weight = record->weight;
+}
+
+static void hear_closed(struct federation *federation, const struct stream_closed *record)
+{
+    struct round_state *round;
+    struct part_state *part = part_of_stream(federation, &record->stream, &round);
+    if (!part || part->n_metrics > 0 || strcmp(part->site, record->head.node) != 0) return;
+    if (!copy_metrics(round_arena(round), record->metrics, record->n_metrics, &part->metrics, &part->n_metrics))
+        part->n_metrics = 0;
+}
+
+void federation_hear(struct federation *federation, const struct record *record)
+{
+    if (record->kind == RECORD_STREAM_OPENED) hear_opened(federation, &record->is.stream_opened);
+    if (record->kind == RECORD_STREAM_CLOSED) hear_closed(federation, &record->is.stream_closed);
+}
+
 /* -- abandon */
 
 static bool is_stream(const struct stream_state *stream, const void *context)

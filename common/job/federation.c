@@ -311,6 +311,7 @@ static enum anb_status hand_over(struct apply *apply, const struct record *recor
     case RECORD_NODE_UP: return apply_node_up(apply, &record->is.node_up);
     case RECORD_NODE_DOWN: return apply_node_down(apply, &record->is.node_down);
     case RECORD_AUDIT_HEAD: return apply_audit_head(apply, &record->is.audit_head);
+    case RECORD_VOICE_SHARED: return ANB_OK; /* moves nothing */
     case RECORD_LEADER_CLAIMED: return apply_leader_claimed(apply, &record->is.leader_claimed);
     case RECORD_JOB_SUBMITTED: return apply_job_submitted(apply, &record->is.job_submitted);
     case RECORD_JOB_ANSWERED: return apply_job_answered(apply, &record->is.job_answered);

@@ -130,14 +130,13 @@ struct job_state {
     size_t n_rounds;
     int64_t n_forgotten;       /* closed rounds that are no longer among them, */
     int64_t forgotten_bytes;   /* and the bytes of their updates */
-    bool stored;               /* ModelStored with no reason */
-    const char *store_failure; /* ModelStored with one */
+    bool stored;               /* by ModelStored */
+    const char *store_failure; /* or why not */
     struct digest file_digest;
     int64_t file_bytes;
 };
 
 struct federation;
-
 /* `partitions`: of each outbox. `keep_history`: keep rounds that are over, as many as 16 MiB hold (server), or only
  * what work needs. */
 struct federation *federation_new(const char *project, int32_t partitions, bool keep_history);
@@ -147,12 +146,12 @@ void federation_free(struct federation *federation);
 
 /* Fold the record at `offset` of the control log. OK: taken. INVALID: refused, it breaks a rule. DENIED: refused, not
  * the sender's to say. EXISTS: refused, a repeat or too late, as restarts and cuts bring them: harmless. NO_MEMORY: the
- * state is no longer whole, end the process. A bad update (layout) is refused and excludes its site's part;
- * else a refused record leaves no trace but its count. */
+ * state is not whole, end the process. A bad update (layout) is refused and excludes its site's part; else a refused
+ * record leaves no trace but its count. */
 enum anb_status federation_apply(struct federation *federation, const struct record *record, int64_t offset,
                                  int64_t now_ms, struct anb_error *err);
-/* A pulse: no truth, only a sign of life. */
-void federation_pulse(struct federation *federation, const struct pulse *pulse, int64_t now_ms);
+void federation_hear(struct federation *federation, const struct record *record); /* fill in what is said */
+void federation_pulse(struct federation *federation, const struct pulse *pulse, int64_t now_ms); /* a sign of life */
 
 /* What the leader named `self` should append now, in order; heads are left empty for the caller to stamp, `epoch` is
  * set. Nothing when `self` does not lead. Records live in `arena`. Call again only when all of it has come back through
@@ -185,6 +184,7 @@ const struct stream_state *federation_stream(const struct federation *federation
 /* Lowest offset of `node`'s outbox partition that a job still needs; INT64_MAX: none is needed. What lies before it may
  * be trimmed. A stream is needed until the round after its own is closed or its job has ended; bundle and initial model
  * until the job has ended. */
+bool federation_needs_incarnation(const struct federation *federation, const char *node, int64_t incarnation);
 int64_t federation_needed_offset(const struct federation *federation, const char *node, int32_t partition);
 
 /* How many records were refused, by reason word ("wrong-project", "repeated", "unknown-job", "illegal-move", ...). */

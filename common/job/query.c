@@ -105,6 +105,26 @@ int64_t federation_needed_offset(const struct federation *federation, const char
     return need.lowest;
 }
 
+struct incarnation_need {
+    const char *node;
+    int64_t incarnation;
+    bool needed;
+};
+
+static void need_incarnation(struct stream_state *stream, void *context)
+{
+    struct incarnation_need *need = context;
+    need->needed |= stream->incarnation == need->incarnation && stream->phase != STREAM_ABANDONED &&
+                    strcmp(stream->sender, need->node) == 0;
+}
+
+bool federation_needs_incarnation(const struct federation *federation, const char *node, int64_t incarnation)
+{
+    struct incarnation_need need = {node, incarnation, false};
+    streams_each((struct federation *)federation, need_incarnation, &need);
+    return need.needed;
+}
+
 /* -- refusals */
 
 static const char *const refusal_words[] = {

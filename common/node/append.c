@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "node/node.h"
 #include "node/node_private.h"
+#include "node/speech.h"
 #include "node/voice.h"
 #include "wire/wire.h"
 
@@ -69,7 +70,7 @@ static enum anb_status encode(struct node *node, struct record *record, struct p
     if (!pending) return anb_fail(err, ANB_NO_MEMORY, "no memory for a record");
     pending->node = node;
     buf_init(&pending->bytes, record_max_bytes(record->kind));
-    enum anb_status status = voice_write(record, &pending->bytes, err);
+    enum anb_status status = voice_write(node->voice, record, &pending->bytes, err);
     if (status == ANB_OK)
         *out = pending;
     else
@@ -151,7 +152,9 @@ bool node_is_behind(struct node *node)
 enum anb_status node_announce(struct node *node, struct anb_error *err)
 {
     struct record up = {.kind = RECORD_NODE_UP, .is.node_up = {.role = node->role, .version = node->version}};
-    return node_append(node, &up, true, err);
+    arena_reset(&node->arena);
+    enum anb_status status = speech_announce(node, &node->arena, &up.is.node_up, err);
+    return status == ANB_OK ? node_append(node, &up, true, err) : status;
 }
 
 bool node_settle(struct node *node)

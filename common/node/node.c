@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "node/envelope.h"
 #include "node/node_private.h"
-#include "node/voice.h"
+#include "node/speech.h"
 #include "stream/chunks.h"
 #include "wire/wire.h"
 
@@ -159,12 +159,13 @@ static void apply_record(struct node *node, const struct bus_message *message)
     struct anb_error err;
     arena_reset(&node->arena);
     enum anb_status status = wire_decode(message->value, &node->arena, &record, &err);
+    if (status == ANB_OK) speech_hear(node, message->value, &record);
     pthread_mutex_lock(&node->lock);
     if (status == ANB_OK) {
         const struct head *head = record_head_const(&record);
         if (head) note_own(node, &record, head);
-        voice_hear(&node->arena, &record, NULL); /* what cannot be heard is empty */
         status = federation_apply(node->federation, &record, message->offset, bus_now_ms(node->bus), &err);
+        if (status == ANB_OK) status = speech_note(node, &record, &err);
     } else
         node->n_foreign++;
     node->control_offset = message->offset + 1;
@@ -200,6 +201,7 @@ enum anb_status node_poll(struct node *node, int64_t timeout_ms, struct anb_erro
         apply_record(node, &message);
         bus_message_release(&message);
     }
+    speech_share(node);
     read_pulses(node);
     if (bus_now_ms(node->bus) >= node->next_pulse_ms) {
         node_send_pulse(node);
@@ -252,7 +254,8 @@ static enum anb_status join(struct node *node, struct anb_error *err)
     const struct node_state *before = federation_node(node->federation, node->name);
     node->incarnation = (before ? before->incarnation : 0) + 1;
     pthread_mutex_unlock(&node->lock);
-    return node_announce(node, err);
+    enum anb_status status = speech_begin(node, err);
+    return status == ANB_OK ? node_announce(node, err) : status;
 }
 
 static enum anb_status open_steps(struct node *node, const struct node_config *config, struct anb_error *err)
@@ -264,6 +267,7 @@ static enum anb_status open_steps(struct node *node, const struct node_config *c
     if (status == ANB_OK) status = await_topic(node, node->control, deadline_ms, &control_partitions, err);
     if (status == ANB_OK) status = await_topic(node, node->telemetry, deadline_ms, &node->telemetry_partitions, err);
     if (status == ANB_OK) status = open_cursors(node, err);
+    if (status == ANB_OK) status = speech_open(node, err);
     if (status == ANB_OK) status = catch_up(node, deadline_ms, err);
     if (status == ANB_OK) status = join(node, err);
     if (status == ANB_OK) status = look_for_outbox(node, config->timeout_ms, err);
@@ -340,6 +344,7 @@ void node_close(struct node *node, const char *reason)
         return;
     }
     federation_free(node->federation);
+    speech_close(node);
     arena_fini(&node->arena);
     free(node->project);
     free(node->name);

@@ -79,6 +79,13 @@ int64_t node_wait(struct node *node, int64_t offset, int64_t timeout_ms);
 
 /* For a server: create the outbox of a node that has come up, unless it is there. */
 enum anb_status node_create_outbox(struct node *node, const char *name, struct anb_error *err);
+/* Fill in what `record` says in confidence, which was decoded from just `bytes`. NOT_FOUND: its sender does not let
+ * this node hear it, or not yet; DENIED, CORRUPT: altered, or said in another record. Any thread. */
+enum anb_status node_hear(struct node *node, struct slice bytes, struct arena *arena, struct record *record,
+                          struct anb_error *err);
+/* How many records of the control log said something that did not open, though this node may hear their senders. Any
+ * thread. */
+int64_t node_n_unheard(struct node *node);
 /* How many records of the control log could not be decoded at all. Any thread. */
 int64_t node_n_foreign(struct node *node);
 

@@ -23,7 +23,14 @@ struct node {
     int32_t telemetry_partitions;
     int64_t outbox_retention_ms, outbox_retention_bytes;
 
+    /* what is said in confidence: speech.h; constant after node_open */
+    struct voice *voice;   /* of this incarnation */
+    struct voices *voices; /* of all nodes, as far as this one may hear them */
+    atomic_llong n_unheard;
+
     /* the owner thread's */
+    struct hearers *hearers;
+    int64_t heard_under; /* version of the roster whose servers and aggregators may hear this node */
     struct bus_reader *reader;
     struct bus_cursor *control_cursor;
     struct bus_reader *pulse_reader; /* servers only, as is its cursor */

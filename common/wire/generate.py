@@ -218,7 +218,7 @@ def main() -> None:
     (target / "records.h").write_text(
         NOTICE + '#ifndef ANB_WIRE_RECORDS_H\n#define ANB_WIRE_RECORDS_H\n\n#include "base/id.h"\n'
         '#include "crypto/digest.h"\n#include "crypto/sign.h"\n\nstruct tag {\n    unsigned char bytes[16];\n};\n\n'
-        "struct wrap { /* a stream's key, sealed for one node */\n    unsigned char bytes[113];\n};\n\n"
+        "struct wrap { /* a key, sealed for one node */\n    unsigned char bytes[113];\n};\n\n"
         + "\n".join(types.header)
         + "\nenum record_kind {\n"
         + kinds

@@ -83,6 +83,23 @@ static const struct part_state *part_of(const struct round_state *round, const c
     return NULL;
 }
 
+size_t duty_hear(const struct federation *federation, struct duty *duty)
+{
+    const struct job_state *job = federation_job(federation, duty->job);
+    const struct round_state *round = job ? job_round(job) : NULL;
+    size_t first = duty->n_inputs;
+    for (size_t i = duty->n_inputs; i > 0; i--) {
+        struct duty_input *input = &duty->inputs[i - 1];
+        const struct part_state *part = round && !input->is_heard ? part_of(round, input->site) : NULL;
+        if (part && id_equal(&part->stream, &input->stream)) {
+            input->is_heard = part->is_heard;
+            input->weight = part->weight;
+        }
+        if (!input->is_heard) first = i - 1;
+    }
+    return first;
+}
+
 bool duty_is_current(const struct federation *federation, const char *node, const struct duty *duty)
 {
     const struct round_state *round = open_round(federation_job(federation, duty->job), node);

@@ -29,6 +29,8 @@ struct duty {
  * `is_taken` does not refuse. Its texts and arrays are copied into `arena`. False: nothing to do, or no memory. */
 bool duty_find(const struct federation *federation, const char *node, bool (*is_taken)(void *context, const char *job),
                void *context, struct arena *arena, struct duty *duty);
+/* The weights that have become known since. The number of the first input whose weight is not; n_inputs: all are. */
+size_t duty_hear(const struct federation *federation, struct duty *duty);
 /* False once folding on would be in vain: the round was cut or closed, an input was replaced or given up. */
 bool duty_is_current(const struct federation *federation, const char *node, const struct duty *duty);
 

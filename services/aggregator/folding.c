@@ -8,15 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTBOX_TIMEOUT_MS = 2000, KEY_TIMEOUT_MS = 20000 };
+enum { OUTBOX_TIMEOUT_MS = 2000, HEAR_TIMEOUT_MS = 5000, KEY_TIMEOUT_MS = 20000 };
 
-enum stage { STAGE_LAYOUT, STAGE_KEYS, STAGE_OPEN, STAGE_FOLD, STAGE_FLUSH, STAGE_INPUTS, STAGE_CLOSE };
+enum stage { STAGE_WEIGHTS, STAGE_LAYOUT, STAGE_KEYS, STAGE_OPEN, STAGE_FOLD, STAGE_FLUSH, STAGE_INPUTS, STAGE_CLOSE };
 
 struct folding {
     struct folding_bench *bench;
     struct node *node;
-    const struct duty *duty;
+    struct duty *duty;
     enum stage stage;
+    int64_t begun_ms;
     struct stream_state first;   /* of the first input: what all must agree on */
     struct stream_cipher **keys; /* of the inputs, then of the base; each until its reader has it */
     size_t n_keys;
@@ -36,14 +37,14 @@ struct folding {
     int64_t seen; /* control offset */
 };
 
-enum anb_status folding_new(struct folding_bench *bench, const struct duty *duty, struct folding **out,
-                            struct anb_error *err)
+enum anb_status folding_new(struct folding_bench *bench, struct duty *duty, struct folding **out, struct anb_error *err)
 {
     struct folding *folding = calloc(1, sizeof *folding);
     if (!folding) return anb_fail(err, ANB_NO_MEMORY, "no memory for a share");
     folding->bench = bench;
     folding->node = bench->node;
     folding->duty = duty;
+    folding->begun_ms = clock_monotonic_ms();
     buf_init(&folding->layout_text, LAYOUT_MAX_BYTES);
     folding->inputs = calloc(duty->n_inputs, sizeof *folding->inputs);
     folding->keys = calloc(duty->n_inputs + duty->n_base, sizeof *folding->keys);
@@ -111,6 +112,19 @@ static void abandon(struct folding *folding, enum anb_status status, const struc
 
 /* -- opening */
 
+/* A site that has just read of this aggregator in a new roster lets it hear soon. */
+static enum anb_status hear_inputs(struct folding *folding, struct anb_error *err)
+{
+    size_t k = duty_hear(node_lock(folding->node), folding->duty);
+    node_unlock(folding->node);
+    if (k == folding->duty->n_inputs) return ANB_OK;
+    anb_fail(err, ANB_CORRUPT, "%s does not let %s read the weight of its update", folding->duty->inputs[k].site,
+             node_name(folding->node));
+    if (clock_monotonic_ms() < folding->begun_ms + HEAR_TIMEOUT_MS) return ANB_AGAIN;
+    refuse_input(folding, k, err);
+    return ANB_CORRUPT;
+}
+
 /* The cipher of a stream that is read. AGAIN: its sender was asked for the key; NOT_FOUND: it does not answer. */
 static enum anb_status find_key(struct folding *folding, const struct id *id, int64_t timeout_ms,
                                 struct stream_cipher **cipher, struct anb_error *err)
@@ -170,8 +184,6 @@ static enum anb_status open_input(struct folding *folding, size_t k, struct anb_
     struct stream_source source;
     enum anb_status status = node_find_stream(folding->node, &input->stream, &stream, err);
     if (status != ANB_OK) return status;
-    if (!input->is_heard)
-        return anb_fail(err, ANB_CORRUPT, "%s does not let this aggregator read the weight of its update", input->site);
     if (!weight_is_good(input->weight))
         return anb_fail(err, ANB_CORRUPT, "weight %g is not in %g..%g", input->weight, WEIGHT_LEAST, WEIGHT_MOST);
     if (stream.chunk_bytes != folding->first.chunk_bytes || stream.chunk_count != folding->first.chunk_count)
@@ -412,6 +424,7 @@ static enum anb_status run_stage(struct folding *folding, int64_t timeout_ms, st
 {
     struct mark marks[STREAM_MAX_PARTITIONS];
     switch (folding->stage) {
+    case STAGE_WEIGHTS: return hear_inputs(folding, err);
     case STAGE_LAYOUT: return read_layout(folding, timeout_ms, err);
     case STAGE_KEYS: return find_keys(folding, timeout_ms, err);
     case STAGE_OPEN: return open_all(folding, err);
@@ -434,7 +447,8 @@ static bool is_current(struct folding *folding)
 static enum anb_status look_around(struct folding *folding, int64_t timeout_ms, struct anb_error *err)
 {
     if (!is_current(folding)) return anb_fail(err, ANB_ABANDONED, "the round has changed");
-    if (folding->stage == STAGE_INPUTS) folding->seen = node_wait(folding->node, folding->seen, timeout_ms);
+    if (folding->stage == STAGE_INPUTS || folding->stage == STAGE_WEIGHTS)
+        folding->seen = node_wait(folding->node, folding->seen, timeout_ms);
     if (folding->stage != STAGE_FOLD) return ANB_AGAIN;
     enum anb_status status = mark_inputs(folding, err);
     return status == ANB_OK ? ANB_AGAIN : status;

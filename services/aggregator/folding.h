@@ -20,7 +20,7 @@ struct folding_bench {
     struct layout *layout; /* NULL: none yet */
 };
 
-enum anb_status folding_new(struct folding_bench *bench, const struct duty *duty, struct folding **folding,
+enum anb_status folding_new(struct folding_bench *bench, struct duty *duty, struct folding **folding,
                             struct anb_error *err);
 void folding_free(struct folding *folding);
 

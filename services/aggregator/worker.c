@@ -60,7 +60,7 @@ static enum anb_status run_folding(struct worker *worker, struct folding *foldin
     return status == ANB_AGAIN ? anb_fail(err, ANB_ABANDONED, "this node is stopping") : status;
 }
 
-static enum anb_status fold_duty(struct worker *worker, const struct duty *duty)
+static enum anb_status fold_duty(struct worker *worker, struct duty *duty)
 {
     struct folding *folding = NULL;
     struct anb_error err = {.text = ""};

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "node/voice.h"
+#include "wire/wire.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,18 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 256, WAIT_MS = 25, SAVE_MS = 1000, ADMIN_TIMEOUT_MS = 5000, RETRY_MS = 500, ARENA_BYTES = 256 << 10 };
+enum {
+    BATCH = 256,
+    WAIT_MS = 25,
+    SAVE_MS = 1000,
+    ADMIN_TIMEOUT_MS = 5000,
+    RETRY_MS = 500,
+    LOOK_MS = 500,
+    ARENA_BYTES = 256 << 10
+};
 
 struct telemetry_reader {
     struct node *node;
     struct job_logs *logs;
     struct http *http;
-    char topic[160], path[4096];
+    char topic[160], control[160], path[4096];
     struct bus_reader *reader;
     struct bus_cursor *cursors[JOB_LOG_MAX_PARTITIONS];
     int32_t n_cursors;
     struct arena arena;
-    int64_t saved_ms;
+    int64_t saved_ms, next_look_ms;
     bool is_unsaved;
     atomic_ullong lines, refused, full, failed;
     atomic_bool stop;
@@ -100,6 +108,19 @@ static bool is_ours(struct telemetry_reader *reader, const struct telemetry *rec
     return known && job_id_is_valid(record->job);
 }
 
+/* The first lines of a node may come before the server has read that it is up: look that far, once in a while. */
+static bool hear(struct telemetry_reader *reader, struct slice bytes, struct record *record)
+{
+    int64_t first, end, now_ms = clock_monotonic_ms();
+    enum anb_status status = node_hear(reader->node, bytes, &reader->arena, record, NULL);
+    if (status != ANB_NOT_FOUND || now_ms < reader->next_look_ms) return status == ANB_OK;
+    reader->next_look_ms = now_ms + LOOK_MS;
+    if (bus_bounds(node_bus(reader->node), reader->control, 0, ADMIN_TIMEOUT_MS, &first, &end, NULL) != ANB_OK)
+        return false;
+    node_wait(reader->node, end - 1, LOOK_MS);
+    return node_hear(reader->node, bytes, &reader->arena, record, NULL) == ANB_OK;
+}
+
 /* True when a line was added. */
 static bool take(struct telemetry_reader *reader, const struct bus_message *message, int32_t partition)
 {
@@ -107,7 +128,7 @@ static bool take(struct telemetry_reader *reader, const struct bus_message *mess
     struct anb_error err;
     arena_reset(&reader->arena);
     if (wire_decode(message->value, &reader->arena, &record, NULL) != ANB_OK || record.kind != RECORD_TELEMETRY ||
-        !is_ours(reader, &record.is.telemetry) || voice_hear(&reader->arena, &record, NULL) != ANB_OK) {
+        !is_ours(reader, &record.is.telemetry) || !hear(reader, message->value, &record)) {
         reader->refused++;
         return false;
     }
@@ -192,6 +213,7 @@ enum anb_status telemetry_new(struct node *node, struct job_logs *logs, const ch
     made->logs = logs;
     arena_init(&made->arena, ARENA_BYTES);
     snprintf(made->topic, sizeof made->topic, "%s.telemetry", node_project(node));
+    snprintf(made->control, sizeof made->control, "%s.control", node_project(node));
     snprintf(made->path, sizeof made->path, "%s/telemetry.json", folder);
     *reader = made;
     return ANB_OK;

@@ -287,6 +287,11 @@ struct node *river_server(struct river *river)
     return river->actors[0].node;
 }
 
+struct node *river_node(struct river *river, const char *name)
+{
+    return find(river, name)->node;
+}
+
 static void add_actor(struct river *river, enum role role, const char *prefix, int number)
 {
     struct actor *actor = &river->actors[river->n_actors++];

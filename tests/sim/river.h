@@ -37,8 +37,9 @@ void river_add_aggregator(struct river *river);
 void river_mute(struct river *river, const char *site, bool mute);
 
 struct memory_log *river_log(struct river *river);
-/* The server's node, for questions about the state. */
+/* The server's node, for questions about the state; any other by its name. */
 struct node *river_server(struct river *river);
+struct node *river_node(struct river *river, const char *name);
 
 /* Wait until `round` of the job is open and all its updates are opened (or the job has ended). False: not within 30 s.
  */

@@ -231,6 +231,69 @@ static void a_sender_that_was_started_again_still_gives_its_keys(void)
     an_aggregator_that_is_added_later_is_given_the_keys(true);
 }
 
+/* In how many records of the control log the word stands. */
+static int count_in_log(struct river *river, const char *word)
+{
+    int n = 0;
+    struct memory_log *log = river_log(river);
+    struct buf record;
+    buf_init(&record, 1 << 20);
+    for (int64_t i = 0; i < memory_log_end(log, "p.control", 0); i++) {
+        buf_clear(&record);
+        CHECK_STATUS(memory_log_get(log, "p.control", 0, i, &record), ANB_OK);
+        n += memmem(record.data, record.size, word, strlen(word)) != NULL;
+    }
+    buf_fini(&record);
+    return n;
+}
+
+/* How much of the last round's parts a node knows: weights of others, metrics of others. */
+static void count_heard(struct river *river, const char *name, size_t *n_weights, size_t *n_metrics)
+{
+    struct node *node = river_node(river, name);
+    node_wait(node, node_control_offset(river_server(river)) - 1, 10000);
+    const struct round_state *round = job_round(federation_job_at(node_lock(node), 0));
+    *n_weights = *n_metrics = 0;
+    for (size_t i = 0; i < round->n_parts; i++) {
+        const struct part_state *part = &round->parts[i];
+        CHECK_EQUAL(part->phase, PART_CLOSED);
+        if (strcmp(part->site, name) == 0) continue;
+        *n_weights += part->is_heard && part->weight > 0;
+        *n_metrics += part->n_metrics;
+    }
+    node_unlock(node);
+}
+
+static void what_sites_say_is_known_to_server_and_aggregators_alone(void)
+{
+    struct river_config config = plain;
+    struct digest digest;
+    enum outcome outcome = OUTCOME_FAILED;
+    char reason[256];
+    size_t weights, metrics;
+    config.n_aggregators = 2;
+    config.rounds = 2;
+    struct river *river = river_open(&config);
+    CHECK(river_await_end(river, &outcome, reason, &digest));
+    CHECK_EQUAL(outcome, OUTCOME_COMPLETED);
+    count_heard(river, "server", &weights, &metrics);
+    CHECK_EQUAL(weights, 3);
+    CHECK_EQUAL(metrics, 3);
+    for (int i = 1; i <= 2; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "aggregator-%d", i);
+        count_heard(river, name, &weights, &metrics);
+        CHECK_EQUAL(weights, 3);
+        snprintf(name, sizeof name, "site-%d", i);
+        count_heard(river, name, &weights, &metrics);
+        CHECK_EQUAL(weights, 0);
+        CHECK_EQUAL(metrics, 0);
+    }
+    CHECK_EQUAL(count_in_log(river, "loss"), 0); /* the metric that all sites report */
+    CHECK(count_in_log(river, "site-1") > 0);
+    river_close(river);
+}
+
 TEST_MAIN("river", TEST(one_two_and_three_aggregators_give_the_same_model),
           TEST(chunk_size_does_not_change_how_a_job_ends), TEST(diff_updates_and_full_updates_come_to_the_same_rounds),
           TEST(a_killed_aggregator_folds_again_from_the_log), TEST(a_killed_server_reads_the_log_and_goes_on),
@@ -240,4 +303,5 @@ TEST_MAIN("river", TEST(one_two_and_three_aggregators_give_the_same_model),
           TEST(a_damaged_update_is_left_out_by_name_and_the_quorum_goes_on),
           TEST(a_receiver_without_a_wrap_gets_the_key_from_the_sender),
           TEST(a_sender_that_was_started_again_still_gives_its_keys),
-          TEST(a_damaged_update_without_quorum_fails_the_job_by_name))
+          TEST(a_damaged_update_without_quorum_fails_the_job_by_name),
+          TEST(what_sites_say_is_known_to_server_and_aggregators_alone))

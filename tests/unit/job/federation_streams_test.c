@@ -126,6 +126,15 @@ static void who_cannot_hear_sees_the_same_moves_and_a_general_reason(void)
     CHECK_EQUAL(part_of(&w, "a")->phase, PART_OPENED);
     CHECK(!part_of(&w, "a")->is_heard);
     CHECK_EQUAL(part_of(&w, "a")->weight, 0);
+    struct record later = {RECORD_STREAM_OPENED, .is.stream_opened = opened.is.stream_opened};
+    later.is.stream_opened.weight = 4;
+    later.is.stream_opened.head.node = "b";
+    federation_hear(w.federation, &later);
+    CHECK(!part_of(&w, "a")->is_heard);
+    later.is.stream_opened.head.node = "a";
+    federation_hear(w.federation, &later);
+    CHECK(part_of(&w, "a")->is_heard);
+    CHECK_EQUAL(part_of(&w, "a")->weight, 4);
     struct record gives_up = {RECORD_STREAM_ABANDONED,
                               .is.stream_abandoned = {.job = WORLD_JOB, .gives_up = true, .reason = "disk of b full"}};
     CHECK_STATUS(say_unheard(&w, "b", &gives_up), ANB_OK);
