@@ -22,6 +22,9 @@ VALUES = b"CnrY"  # of the first model; as one float32: an ordinary number, whos
 UPDATES = b"SeCr"  # of what the sites send, and so of the models after that
 SOURCE = "canary-in-the-trainers-source-93aa"
 DATA = "canary-in-a-file-of-the-job-folder-07be"
+METRIC = "canary-of-a-metric-2d5b"
+LINE = "canary-in-a-line-of-the-trainer-88c0"
+FAULT = "canary-in-the-last-words-of-a-trainer-e4f6"
 PLAIN = b"canary-that-is-written-in-plain-c41d"
 REPEATS = 8  # so many in a row are no accident
 
@@ -31,6 +34,7 @@ import numpy as np
 import anabranch.client as flare
 
 flare.init()
+print("{LINE}", flush=True)
 while flare.is_running():
     model = flare.receive()
     assert model.params["{NAME}"].tobytes().startswith({VALUES!r} if model.current_round == 0 else {UPDATES!r})
@@ -38,15 +42,24 @@ while flare.is_running():
         flare.send(flare.FLModel(metrics={{"seen": 1.0}}))
         continue
     params = {{name: np.frombuffer({UPDATES!r} * value.size, np.float32) for name, value in model.params.items()}}
-    flare.send(flare.FLModel(params=params, metrics={{"seen": 0.0}}, meta={{"NUM_STEPS_CURRENT_ROUND": 1}}))
+    flare.send(flare.FLModel(params=params, metrics={{"{METRIC}": 0.5}}, meta={{"NUM_STEPS_CURRENT_ROUND": 1}}))
 """
 
 
-def make_job(folder: Path) -> Path:
+BROKEN_TRAINER = f"""
+import anabranch.client as flare
+
+flare.init()
+flare.receive()
+raise SystemExit("{FAULT}")
+"""
+
+
+def make_job(folder: Path, trainer: str = TRAINER) -> Path:
     folder.mkdir()
     values = np.frombuffer(VALUES * 100_000, np.float32)
     save_file({NAME: values}, str(folder / "initial.safetensors"))
-    (folder / "train.py").write_text(TRAINER)
+    (folder / "train.py").write_text(trainer)
     (folder / "data.txt").write_text(DATA)
     job = {
         "name": "canary",
@@ -82,6 +95,10 @@ def test_nothing_of_a_job_can_be_read_in_the_brokers_segments(kafka: Kafka, star
     federation.cli("job", "download", job, "--output", str(target))
     assert UPDATES * REPEATS in target.read_bytes()  # they went all the way
     assert NAME.encode() in target.read_bytes()
+    assert METRIC in json.dumps(federation.job(job))
+    assert LINE in federation.cli("job", "logs", job).stdout
+    broken = federation.submit(make_job(tmp_path / "broken", BROKEN_TRAINER))
+    assert FAULT in federation.wait_ended(broken)["reason"]
     write_in_plain(kafka, f"{federation.project}.pulse")
     files = segments(kafka, federation.project)
     outboxes = {path.parent.name.rpartition("-")[0] for path in files if path.stat().st_size > 0}
@@ -90,5 +107,6 @@ def test_nothing_of_a_job_can_be_read_in_the_brokers_segments(kafka: Kafka, star
     assert sum(path.stat().st_size for path in files) > 6 * 4 * 100_000  # the models are there, all of them
     assert hits(files, PLAIN)
     secrets = [NAME.encode(), VALUES * REPEATS, UPDATES * REPEATS, SOURCE.encode(), DATA.encode()]
+    secrets += [METRIC.encode(), LINE.encode(), FAULT.encode()]
     found = {canary: hits(files, canary) for canary in secrets}
     assert not any(found.values()), found
