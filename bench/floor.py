@@ -7,6 +7,7 @@ step, while one more producer writes a topic that N consumers read: all at once,
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 import uuid
@@ -30,6 +31,12 @@ class Floor:
         self.processes = [self._start([str(PROGRAM), bootstrap_servers, *role]) for role in roles]
         for process in self.processes:
             self._expect(process, "ready")
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Between rounds they stand still: consumers that wait ask the broker 200 times a second."""
+        for process in self.processes:
+            process.send_signal(number)
 
     @staticmethod
     def _start(command: list[str]) -> subprocess.Popen[str]:
@@ -44,6 +51,7 @@ class Floor:
 
     def round_s(self) -> float:
         """Seconds of one round, from the word go until the last one is done."""
+        self._signal(signal.SIGCONT)
         start = time.monotonic()
         for process in self.processes:
             assert process.stdin is not None
@@ -51,7 +59,9 @@ class Floor:
             process.stdin.flush()
         for process in self.processes:
             self._expect(process, "done")
-        return time.monotonic() - start
+        seconds = time.monotonic() - start
+        self._signal(signal.SIGSTOP)
+        return seconds
 
     def __enter__(self) -> Floor:
         return self
@@ -59,6 +69,7 @@ class Floor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._signal(signal.SIGCONT)
         for process in self.processes:
             assert process.stdin is not None
             process.stdin.close()
