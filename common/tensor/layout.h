@@ -10,7 +10,7 @@
 #include "crypto/digest.h"
 #include "tensor/dtype.h"
 
-enum { LAYOUT_MAX_BYTES = 5 << 19, LAYOUT_MAX_TENSORS = 20000, LAYOUT_MAX_DIMENSIONS = 16 };
+enum { LAYOUT_MAX_BYTES = 5 << 18, LAYOUT_MAX_TENSORS = 10000, LAYOUT_MAX_DIMENSIONS = 16 };
 
 struct tensor_entry {
     const char *name; /* UTF-8, no NUL */

@@ -50,9 +50,9 @@ static void file_too_short_for_a_size_is_refused(void)
 
 static void header_size_that_lies_is_refused_without_memory_for_it(void)
 {
-    check_refused(model_of(UINT64_MAX, header, 8), ANB_TOO_LARGE, "at most 2621440");
-    check_refused(model_of(INT64_MAX, header, 8), ANB_TOO_LARGE, "at most 2621440");
-    check_refused(model_of(LAYOUT_MAX_BYTES + 1, header, 8), ANB_TOO_LARGE, "at most 2621440");
+    check_refused(model_of(UINT64_MAX, header, 8), ANB_TOO_LARGE, "at most 1310720");
+    check_refused(model_of(INT64_MAX, header, 8), ANB_TOO_LARGE, "at most 1310720");
+    check_refused(model_of(LAYOUT_MAX_BYTES + 1, header, 8), ANB_TOO_LARGE, "at most 1310720");
     check_refused(model_of(LAYOUT_MAX_BYTES, header, 8), ANB_CORRUPT, "cut off inside its header");
     check_refused(model_of(0, "", 0), ANB_INVALID, "begins with '{'");
     check_refused(model_of(strlen(header) - 1, header, 8), ANB_INVALID, "the text ends");
