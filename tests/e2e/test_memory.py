@@ -64,7 +64,7 @@ def test_a_model_five_times_as_large_needs_no_more_memory(start: Start, tmp_path
     assert large["aggregator-1"] <= ready["aggregator-1"] + PROGRAM_MIB + FOLD_RECORDS * RECORD_MIB, seen
     for name, ceiling in CEILINGS_MIB.items():
         assert large[name] <= ceiling, (name, seen)
-        if not name.startswith("site"):  # an agent's comes to 40 to 47 MiB since streams are encrypted: not understood yet
+        if not name.startswith("site"):  # 40 to 47 MiB since streams are encrypted: not understood yet
             assert large[name] <= small[name] + GROWTH_MIB, (name, seen)
 
 
