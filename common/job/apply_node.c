@@ -56,6 +56,7 @@ enum anb_status apply_node_up(struct apply *apply, const struct node_up *record)
     apply->node->incarnation = record->head.incarnation;
     apply->node->sequence = record->head.sequence;
     apply->node->activity[0] = '\0';
+    apply->node->pulse_time_ms = 0;
     word_copy(apply->node->version, sizeof apply->node->version, record->version);
     mark_seen(apply);
     return ANB_OK;
@@ -84,6 +85,28 @@ enum anb_status apply_audit_head(struct apply *apply, const struct audit_head *r
         memmove(node->audit_marks, node->audit_marks + 1, --node->n_audit_marks * sizeof *node->audit_marks);
     node->audit_marks[node->n_audit_marks++] = (struct audit_mark){record->line, record->digest, record->head.time_ms};
     return ANB_OK;
+}
+
+/* What it has closed was said before; what it opened is given up, and nobody waits for it. */
+static void exclude(struct apply *apply, const char *reason)
+{
+    struct federation *federation = apply->federation;
+    for (size_t i = 0; i < federation->n_jobs; i++) {
+        struct job_state *job = federation->jobs[i];
+        struct round_state *round = job->phase == JOB_RUNNING ? round_current(job) : NULL;
+        struct part_state *part = round ? part_find(round, apply->node->name) : NULL;
+        if (!part || round->phase != ROUND_OPEN) continue;
+        part_exclude(apply, round, part, WHY_FAILED, reason);
+        job_touch(apply, job);
+    }
+}
+
+void dismiss_node(struct apply *apply, const char *reason)
+{
+    exclude(apply, reason);
+    end_incarnation(apply);
+    apply->node->up = false;
+    apply->node->activity[0] = '\0';
 }
 
 enum anb_status apply_leader_claimed(struct apply *apply, const struct leader_claimed *record)

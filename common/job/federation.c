@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { JOB_MEMORY_BYTES = 32 << 20 };
+enum { JOB_MEMORY_BYTES = 32 << 20, PULSE_AGE_MS = 300000 };
 
 /* -- the whole */
 
@@ -74,6 +74,9 @@ void federation_pulse(struct federation *federation, const struct pulse *pulse, 
     if (strcmp(pulse->head.project, federation->project) != 0) return;
     struct node_state *node = node_find(federation, pulse->head.node);
     if (!node || !node->up || pulse->head.incarnation != node->incarnation) return;
+    /* an old one that is said again keeps nobody alive */
+    if (pulse->head.time_ms <= node->pulse_time_ms || pulse->head.time_ms < now_ms - PULSE_AGE_MS) return;
+    node->pulse_time_ms = pulse->head.time_ms;
     node->last_seen_ms = now_ms;
     word_copy(node->activity, sizeof node->activity, pulse->activity);
     node->n_refusals = pulse->n_refused < NODE_MAX_REFUSALS ? pulse->n_refused : NODE_MAX_REFUSALS;
@@ -349,4 +352,13 @@ enum anb_status federation_apply(struct federation *federation, const struct rec
     mark_seen(&apply);
     if (is_decision(record->kind)) status = check_leader(&apply);
     return status == ANB_OK ? hand_over(&apply, record) : status;
+}
+
+void federation_dismiss(struct federation *federation, const char *name, const char *reason, int64_t offset,
+                        int64_t now_ms)
+{
+    struct anb_error err;
+    struct apply apply = {.federation = federation, .offset = offset, .now_ms = now_ms, .err = &err};
+    apply.node = node_find(federation, name);
+    if (apply.node) dismiss_node(&apply, reason);
 }

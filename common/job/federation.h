@@ -9,6 +9,7 @@
 #define ANB_JOB_FEDERATION_H
 
 #include "base/arena.h"
+#include "job/node_state.h"
 #include "job/spec.h"
 #include "job/stream_state.h"
 
@@ -16,36 +17,6 @@
 enum job_phase { JOB_SUBMITTED, JOB_RUNNING, JOB_STORING, JOB_ENDED };
 enum round_phase { ROUND_OPEN, ROUND_CLOSED };
 enum part_phase { PART_WAITING, PART_OPENED, PART_CLOSED, PART_EXCLUDED }; /* a site in a round */
-
-enum { NODE_MAX_REFUSALS = 16 };
-
-struct node_refusal { /* what a node did not accept in streams; from its pulses */
-    char reason[24];
-    int64_t count;
-};
-
-enum { AUDIT_MARKS = 64 };
-struct audit_mark { /* the head of a node's audit log, as it told it */
-    int64_t line;
-    struct digest digest;
-    int64_t time_ms;
-};
-
-struct node_state {
-    const char *name;
-    enum role role;
-    bool up; /* NodeUp seen, no NodeDown since */
-    int64_t incarnation;
-    int64_t sequence;     /* last applied */
-    int64_t last_seen_ms; /* last pulse or record, by this process's clock; 0: never */
-    char activity[16];    /* from the last pulse */
-    char version[24];
-    struct audit_mark *audit_marks; /* with history: the last ones, at most AUDIT_MARKS, oldest first */
-    size_t n_audit_marks;
-    struct node_refusal refusals[NODE_MAX_REFUSALS];
-    size_t n_refusals;
-    struct node_state *next; /* by name */
-};
 
 /* What a node says in confidence (schemas/said.avsc) is known to some readers only: weights, metrics, reasons. No move
  * of any state depends on it, so that all readers come to the same state; it is shown, averaged and multiplied with. */
@@ -150,6 +121,12 @@ void federation_free(struct federation *federation);
  * record leaves no trace but its count. */
 enum anb_status federation_apply(struct federation *federation, const struct record *record, int64_t offset,
                                  int64_t now_ms, struct anb_error *err);
+/* The roster has no place for this node any more: it is down, what it had open is abandoned, and where a round waits
+ * for it, it is excluded with `reason`. What it had closed before stays. */
+void federation_dismiss(struct federation *federation, const char *name, const char *reason, int64_t offset,
+                        int64_t now_ms);
+/* A record was refused before it could be applied: `reason` is one of federation_refusal_at's words. */
+void federation_count_refusal(struct federation *federation, const char *reason);
 void federation_hear(struct federation *federation, const struct record *record); /* fill in what is said */
 void federation_pulse(struct federation *federation, const struct pulse *pulse, int64_t now_ms); /* a sign of life */
 

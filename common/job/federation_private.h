@@ -8,6 +8,7 @@
 
 #include "job/federation.h"
 #include "job/machine.h"
+#include "job/refusal.h"
 
 enum {
     MAX_NODES = 20000,
@@ -15,48 +16,6 @@ enum {
     STREAM_BUCKETS = 1024,
     JOB_ID_BYTES = 17,
     REASON_MAX_BYTES = 512, /* of a foreign reason; the rest is cut */
-};
-
-/* Why a record was refused: the word that stands in logs and metrics. */
-#define REFUSAL_LIST(X)                                                                                                \
-    X(NOT_CONTROL, "not-control")                                                                                      \
-    X(BAD_RECORD, "bad-record")                                                                                        \
-    X(WRONG_PROJECT, "wrong-project")                                                                                  \
-    X(UNKNOWN_NODE, "unknown-node")                                                                                    \
-    X(STALE_INCARNATION, "stale-incarnation")                                                                          \
-    X(REPEATED, "repeated")                                                                                            \
-    X(NODE_DOWN, "node-down")                                                                                          \
-    X(WRONG_ROLE, "wrong-role")                                                                                        \
-    X(STALE_EPOCH, "stale-epoch")                                                                                      \
-    X(NOT_LEADER, "not-leader")                                                                                        \
-    X(UNKNOWN_JOB, "unknown-job")                                                                                      \
-    X(UNKNOWN_STREAM, "unknown-stream")                                                                                \
-    X(REPEATED_STREAM, "repeated-stream")                                                                              \
-    X(ABANDONED_STREAM, "abandoned-stream")                                                                            \
-    X(TOO_MANY_STREAMS, "too-many-streams")                                                                            \
-    X(LATE, "late")                                                                                                    \
-    X(NOT_A_SITE, "not-a-site")                                                                                        \
-    X(NOT_A_SHARE, "not-a-share")                                                                                      \
-    X(EXCLUDED, "excluded")                                                                                            \
-    X(ILLEGAL_MOVE, "illegal-move")                                                                                    \
-    X(BAD_LAYOUT, "bad-layout")                                                                                        \
-    X(BAD_STREAM, "bad-stream")                                                                                        \
-    X(BAD_MARKS, "bad-marks")                                                                                          \
-    X(BAD_SPEC, "bad-spec")                                                                                            \
-    X(BAD_DIGEST, "bad-digest")                                                                                        \
-    X(NOT_A_RECEIVER, "not-a-receiver")                                                                                \
-    X(REPEATED_QUESTION, "repeated-question")
-
-enum refusal {
-#define X(code, word) REFUSAL_##code,
-    REFUSAL_LIST(X)
-#undef X
-        N_REFUSALS
-};
-
-struct asker { /* of a stream's key, not answered yet */
-    const struct node_state *node;
-    struct asker *next;
 };
 
 struct stream_box {
@@ -165,6 +124,7 @@ bool copy_metrics(struct arena *arena, const struct metric *metrics, size_t n, s
 enum anb_status apply_node_up(struct apply *apply, const struct node_up *record);
 enum anb_status apply_node_down(struct apply *apply, const struct node_down *record);
 enum anb_status apply_audit_head(struct apply *apply, const struct audit_head *record);
+void dismiss_node(struct apply *apply, const char *reason);
 enum anb_status apply_leader_claimed(struct apply *apply, const struct leader_claimed *record);
 enum anb_status apply_job_submitted(struct apply *apply, const struct job_submitted *record);
 enum anb_status apply_job_answered(struct apply *apply, const struct job_answered *record);

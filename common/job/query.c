@@ -145,6 +145,12 @@ void federation_refusal_at(const struct federation *federation, size_t index, co
     *count = federation->refused[index];
 }
 
+void federation_count_refusal(struct federation *federation, const char *reason)
+{
+    for (size_t i = 0; i < N_REFUSALS; i++)
+        if (strcmp(refusal_words[i], reason) == 0) federation->refused[i]++;
+}
+
 /* -- shared */
 
 uint64_t all_partitions(const struct federation *federation)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "node/node.h"
 #include "node/node_private.h"
+#include "node/signed.h"
 #include "node/speech.h"
 #include "node/voice.h"
 #include "wire/wire.h"
@@ -16,6 +17,7 @@ enum {
     SETTLE_TIMEOUT_MS = 2000,
     ROOM_WAIT_MS = 50,
     TELEMETRY_ROOM_MS = 1000,
+    ROSTER_ROOM_MS = 1000,
     TEXT_MAX_BYTES = 8192
 };
 
@@ -69,8 +71,9 @@ static enum anb_status encode(struct node *node, struct record *record, struct p
     struct pending *pending = calloc(1, sizeof *pending);
     if (!pending) return anb_fail(err, ANB_NO_MEMORY, "no memory for a record");
     pending->node = node;
-    buf_init(&pending->bytes, record_max_bytes(record->kind));
+    buf_init(&pending->bytes, record_max_bytes(record->kind) + SIGNATURE_BYTES);
     enum anb_status status = voice_write(node->voice, record, &pending->bytes, err);
+    if (status == ANB_OK) status = signed_seal(node->trust, &pending->bytes, err);
     if (status == ANB_OK)
         *out = pending;
     else
@@ -138,6 +141,17 @@ enum anb_status node_append(struct node *node, struct record *record, bool wait,
     pthread_mutex_unlock(&node->append_lock);
     if (status == ANB_OK && wait) status = await_delivery(node, pending, &waiter, err);
     if (status != ANB_OK) anb_error_prefix(err, "%s was not written to the control log: ", record_name(record->kind));
+    return status;
+}
+
+enum anb_status node_append_roster(struct node *node, struct record *record, struct anb_error *err)
+{
+    struct pending *pending = NULL;
+    stamp(node, record, 0);
+    enum anb_status status = encode(node, record, &pending, err);
+    if (status != ANB_OK) return status;
+    status = hand_over(node, node->control, 0, (struct slice){0}, pending, ROSTER_ROOM_MS, err);
+    if (status != ANB_OK) free_pending(pending);
     return status;
 }
 

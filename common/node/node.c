@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "node/envelope.h"
 #include "node/node_private.h"
+#include "node/signed.h"
 #include "node/speech.h"
 #include "stream/chunks.h"
 #include "wire/wire.h"
@@ -18,7 +19,8 @@ enum {
     TOPIC_RETRY_MS = 20,
     ADMIN_TIMEOUT_MS = 5000,
     APPLY_BATCH = 256,
-    REFUSALS_LOGGED = 100
+    REFUSALS_LOGGED = 100,
+    CLOCK_TOLERANCE_MS = 300000
 };
 
 static const int64_t HOUR_MS = 3600 * 1000;
@@ -153,39 +155,97 @@ static void log_refusal(struct node *node, enum anb_status status, int64_t offse
     log_event(harmless ? LOG_DEBUG : LOG_WARN, "record-refused", "offset=%lld reason=%s", (long long)offset, reason);
 }
 
+/* When the sender's certificate must be good: at the time that the record gives, and not long before the last word of
+ * a server. By the log alone, so that all nodes, now and later, come to the same answer. */
+static int64_t time_of_s(const struct node *node, const struct head *head)
+{
+    int64_t least_ms = node->log_time_ms - CLOCK_TOLERANCE_MS;
+    return (head->time_ms > least_ms ? head->time_ms : least_ms) / 1000;
+}
+
+/* Verified before the state is locked: a signature takes longer than to fold the record. */
+static enum anb_status believe(struct node *node, const struct record *record, const struct bus_message *message,
+                               const struct signature *signature, struct anb_error *err)
+{
+    enum trust_refusal why;
+    const struct head *head = record_head_const(record);
+    int64_t now_s = head ? time_of_s(node, head) : 0;
+    enum anb_status status = signed_check(node->trust, record, message->value, signature, now_s, &why, err);
+    if (status == ANB_OK && node_trust_has_role(node->trust, head->node, ROSTER_SERVER))
+        node->log_time_ms = head->time_ms;
+    if (status != ANB_DENIED) return status;
+    pthread_mutex_lock(&node->lock);
+    federation_count_refusal(node->federation, trust_refusal_word(why));
+    pthread_mutex_unlock(&node->lock);
+    return status;
+}
+
+static enum anb_status fold(struct node *node, struct record *record, int64_t offset, struct anb_error *err)
+{
+    note_own(node, record, record_head_const(record));
+    enum anb_status status = federation_apply(node->federation, record, offset, bus_now_ms(node->bus), err);
+    return status == ANB_OK ? speech_note(node, record, err) : status;
+}
+
 static void apply_record(struct node *node, const struct bus_message *message)
 {
     struct record record;
+    struct signature signature;
     struct anb_error err;
     arena_reset(&node->arena);
-    enum anb_status status = wire_decode(message->value, &node->arena, &record, &err);
-    if (status == ANB_OK) speech_hear(node, message->value, &record);
+    enum anb_status status = signed_read(message->value, &node->arena, &record, &signature, &err);
+    bool is_record = status == ANB_OK, is_roster = is_record && record.kind == RECORD_ROSTER_PUBLISHED;
+    if (is_roster)
+        status = node_take_roster(node, &record.is.roster_published, message->offset, &err);
+    else if (is_record)
+        status = believe(node, &record, message, &signature, &err);
+    if (status == ANB_OK && !is_roster) speech_hear(node, signed_bytes(message->value), &record);
     pthread_mutex_lock(&node->lock);
-    if (status == ANB_OK) {
-        const struct head *head = record_head_const(&record);
-        if (head) note_own(node, &record, head);
-        status = federation_apply(node->federation, &record, message->offset, bus_now_ms(node->bus), &err);
-        if (status == ANB_OK) status = speech_note(node, &record, &err);
-    } else
-        node->n_foreign++;
+    if (!is_record) node->n_foreign++;
+    if (status == ANB_OK && !is_roster) status = fold(node, &record, message->offset, &err);
     node->control_offset = message->offset + 1;
     pthread_cond_broadcast(&node->changed);
     pthread_mutex_unlock(&node->lock);
     if (status != ANB_OK) log_refusal(node, status, message->offset, err.text);
 }
 
+enum anb_status node_fold_next(struct node *node, int64_t timeout_ms, struct anb_error *err)
+{
+    struct bus_message message;
+    enum anb_status status = bus_cursor_next(node->control_cursor, timeout_ms, &message, err);
+    if (status != ANB_OK) return status;
+    apply_record(node, &message);
+    bus_message_release(&message);
+    return ANB_OK;
+}
+
+enum anb_status node_read(struct node *node, struct slice message, struct arena *arena, struct record *record,
+                          struct slice *bytes, struct anb_error *err)
+{
+    struct signature signature;
+    enum trust_refusal why;
+    enum anb_status status = signed_read(message, arena, record, &signature, err);
+    if (status != ANB_OK) return status;
+    *bytes = signed_bytes(message);
+    return signed_check(node->trust, record, message, &signature, bus_now_ms(node->bus) / 1000, &why, err);
+}
+
 static void read_pulses(struct node *node)
 {
     struct bus_message message;
     struct record record;
+    struct slice bytes;
     for (int i = 0; node->pulse_cursor && i < APPLY_BATCH; i++) {
         if (bus_cursor_next(node->pulse_cursor, 0, &message, NULL) != ANB_OK) return;
         arena_reset(&node->arena);
-        if (wire_decode(message.value, &node->arena, &record, NULL) == ANB_OK && record.kind == RECORD_PULSE) {
-            pthread_mutex_lock(&node->lock);
+        bool is_true = node_read(node, message.value, &node->arena, &record, &bytes, NULL) == ANB_OK &&
+                       record.kind == RECORD_PULSE;
+        pthread_mutex_lock(&node->lock);
+        if (is_true)
             federation_pulse(node->federation, &record.is.pulse, bus_now_ms(node->bus));
-            pthread_mutex_unlock(&node->lock);
-        }
+        else
+            node->n_false_pulses++;
+        pthread_mutex_unlock(&node->lock);
         bus_message_release(&message);
     }
 }
@@ -194,23 +254,20 @@ enum anb_status node_poll(struct node *node, int64_t timeout_ms, struct anb_erro
 {
     enum anb_status status = ANB_OK;
     int n = 0;
-    for (; n < APPLY_BATCH; n++) {
-        struct bus_message message;
-        status = bus_cursor_next(node->control_cursor, n == 0 ? timeout_ms : 0, &message, err);
-        if (status != ANB_OK) break;
-        apply_record(node, &message);
-        bus_message_release(&message);
-    }
+    for (; n < APPLY_BATCH; n++)
+        if ((status = node_fold_next(node, n == 0 ? timeout_ms : 0, err)) != ANB_OK) break;
     speech_share(node);
     read_pulses(node);
     if (bus_now_ms(node->bus) >= node->next_pulse_ms) {
         node_send_pulse(node);
+        node_check_own(node); /* its certificate may have expired */
         node->next_pulse_ms = bus_now_ms(node->bus) + NODE_PULSE_MS;
     }
     if (!node->is_replaced) envelope_answer(node);
     if (node->is_replaced)
         return anb_fail(err, ANB_CLOSED, "another process runs as node %s of project %s: stop one of them", node->name,
                         node->project);
+    if (node->not_wanted.status != ANB_OK) return anb_fail(err, ANB_CLOSED, "%s", node->not_wanted.text);
     return n > 0 ? ANB_OK : status;
 }
 
@@ -220,6 +277,8 @@ static enum anb_status open_cursors(struct node *node, struct anb_error *err)
     enum anb_status status = bus_reader_open(node->bus, BUS_PROMPT, &node->reader, err);
     if (status == ANB_OK) status = bus_bounds(node->bus, node->control, 0, ADMIN_TIMEOUT_MS, &first, &end, err);
     if (status == ANB_OK) status = bus_cursor_open(node->reader, node->control, 0, first, &node->control_cursor, err);
+    /* A log that has lost its beginning begins without a roster: the kit's is in force. */
+    if (status == ANB_OK && first == 0) node_trust_rewind(node->trust);
     if (status != ANB_OK || node->role != ROLE_SERVER) return status;
     status = bus_bounds(node->bus, node->pulse, 0, ADMIN_TIMEOUT_MS, &first, &end, err);
     /* a reader of its own: a broker answers a reader's questions in turn, and the control log's fetch waits for records
@@ -235,12 +294,9 @@ static enum anb_status catch_up(struct node *node, int64_t deadline_ms, struct a
     int64_t first, end;
     enum anb_status status = bus_bounds(node->bus, node->control, 0, ADMIN_TIMEOUT_MS, &first, &end, err);
     while (status == ANB_OK && node->control_offset < end) {
-        struct bus_message message;
-        status = bus_cursor_next(node->control_cursor, 100, &message, err);
-        if (status == ANB_OK) {
-            apply_record(node, &message);
-            bus_message_release(&message);
-        } else if (anb_status_class(status) == ANB_CLASS_RETRY && clock_monotonic_ms() < deadline_ms)
+        status = node_fold_next(node, 100, err);
+        if (status == ANB_OK) continue;
+        if (anb_status_class(status) == ANB_CLASS_RETRY && clock_monotonic_ms() < deadline_ms)
             status = ANB_OK;
         else
             anb_error_prefix(err, "cannot read %s up to offset %lld: ", node->control, (long long)end);
@@ -263,12 +319,14 @@ static enum anb_status open_steps(struct node *node, const struct node_config *c
     int64_t deadline_ms = clock_monotonic_ms() + config->timeout_ms;
     int32_t control_partitions;
     enum anb_status status = ANB_OK;
-    if (node->role == ROLE_SERVER) status = create_topics(node, config->timeout_ms, err);
+    status = node_recall_roster(node, config->data_folder, err);
+    if (status == ANB_OK && node->role == ROLE_SERVER) status = create_topics(node, config->timeout_ms, err);
     if (status == ANB_OK) status = await_topic(node, node->control, deadline_ms, &control_partitions, err);
     if (status == ANB_OK) status = await_topic(node, node->telemetry, deadline_ms, &node->telemetry_partitions, err);
     if (status == ANB_OK) status = open_cursors(node, err);
     if (status == ANB_OK) status = speech_open(node, err);
     if (status == ANB_OK) status = catch_up(node, deadline_ms, err);
+    if (status == ANB_OK) status = node_agree_on_roster(node, deadline_ms, err);
     if (status == ANB_OK) status = join(node, err);
     if (status == ANB_OK) status = look_for_outbox(node, config->timeout_ms, err);
     return status;
@@ -349,6 +407,7 @@ void node_close(struct node *node, const char *reason)
     free(node->project);
     free(node->name);
     free(node->version);
+    free(node->roster_file);
     pthread_mutex_destroy(&node->lock);
     pthread_mutex_destroy(&node->append_lock);
     pthread_mutex_destroy(&node->outbox_lock);
@@ -429,6 +488,14 @@ const char *node_outbox(const struct node *node)
 void node_outbox_of(const struct node *node, const char *name, char topic[160])
 {
     snprintf(topic, TOPIC_BYTES, "%s.out.%s", node->project, name);
+}
+
+int64_t node_n_false_pulses(struct node *node)
+{
+    pthread_mutex_lock(&node->lock);
+    int64_t n = node->n_false_pulses;
+    pthread_mutex_unlock(&node->lock);
+    return n;
 }
 
 int64_t node_n_foreign(struct node *node)

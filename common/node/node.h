@@ -26,6 +26,7 @@ struct node_config {
     int32_t partitions;  /* of every outbox: the same for all nodes of a project */
     int32_t chunk_bytes; /* of what this node sends; 0: CHUNK_DEFAULT_BYTES */
     bool keep_history;
+    const char *data_folder;        /* the highest roster version seen is kept here; NULL: it is not kept */
     int64_t timeout_ms;             /* how long opening may wait for broker and topics */
     int64_t outbox_retention_ms;    /* of the outboxes a server creates; -1: no bound */
     int64_t outbox_retention_bytes; /* the same, by partition */
@@ -79,6 +80,14 @@ int64_t node_wait(struct node *node, int64_t offset, int64_t timeout_ms);
 
 /* For a server: create the outbox of a node that has come up, unless it is there. */
 enum anb_status node_create_outbox(struct node *node, const char *name, struct anb_error *err);
+/* Append a roster that the project's root signed. DENIED or CORRUPT, and nothing is appended, when no node would take
+ * it; EXISTS: it is in force. Does not wait for the broker: it counts when it comes back through node_poll, and
+ * *version is in force. Any thread. */
+enum anb_status node_publish_roster(struct node *node, struct slice text, int64_t *version, struct anb_error *err);
+/* The record in a message of another topic than the control log, and its bytes without the signature. CORRUPT or DENIED
+ * when it is none that a node in the roster may say. Any thread. */
+enum anb_status node_read(struct node *node, struct slice message, struct arena *arena, struct record *record,
+                          struct slice *bytes, struct anb_error *err);
 /* Fill in what `record` says in confidence, which was decoded from just `bytes`. NOT_FOUND: its sender does not let
  * this node hear it, or not yet; DENIED, CORRUPT: altered, or said in another record. Any thread. */
 enum anb_status node_hear(struct node *node, struct slice bytes, struct arena *arena, struct record *record,
@@ -86,6 +95,8 @@ enum anb_status node_hear(struct node *node, struct slice bytes, struct arena *a
 /* How many records of the control log said something that did not open, though this node may hear their senders. Any
  * thread. */
 int64_t node_n_unheard(struct node *node);
+/* How many pulses were not believed. Any thread. */
+int64_t node_n_false_pulses(struct node *node);
 /* How many records of the control log could not be decoded at all. Any thread. */
 int64_t node_n_foreign(struct node *node);
 

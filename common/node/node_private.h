@@ -37,16 +37,20 @@ struct node {
     struct bus_cursor *pulse_cursor;
     struct arena arena; /* of the record being read */
     int64_t next_pulse_ms;
-    int64_t n_refused;  /* records of others' mistakes */
-    int64_t trimmed_at; /* control offset of the last look */
+    int64_t log_time_ms; /* of the last record of a server: certificates must have been good about then */
+    int64_t n_refused;   /* records of others' mistakes */
+    int64_t trimmed_at;  /* control offset of the last look */
     int64_t trimmed[MAX_PARTITIONS];
+    char *roster_file;           /* keeps the highest version seen; NULL: nothing does */
+    int64_t roster_saved;        /* that version */
+    struct anb_error not_wanted; /* status not OK: the roster in force has no place for this node any more */
 
     pthread_mutex_t lock; /* guards the state and the activity */
     pthread_cond_t changed;
     struct federation *federation;
     int64_t control_offset; /* of the next record */
     bool is_replaced;       /* another process has taken the name */
-    int64_t n_foreign;
+    int64_t n_foreign, n_false_pulses;
     struct pulse activity;
     char activity_word[16], activity_job[32];
 
@@ -67,6 +71,24 @@ struct node {
     struct stream_refusals stream_refusals;
     atomic_llong outbox_ends[STREAM_MAX_PARTITIONS]; /* no later chunk will lie before these */
 };
+
+/* node.c: fold the next record of the control log; statuses of bus_cursor_next. Owner thread. */
+enum anb_status node_fold_next(struct node *node, int64_t timeout_ms, struct anb_error *err);
+
+/* -- rosters.c; owner thread */
+
+/* Expect what was seen before, by the file in `data_folder` (may be NULL). */
+enum anb_status node_recall_roster(struct node *node, const char *data_folder, struct anb_error *err);
+/* A RosterPublished at `offset`: whoever brings it, the root's signature counts. Statuses of node_trust_replace. */
+enum anb_status node_take_roster(struct node *node, const struct roster_published *record, int64_t offset,
+                                 struct anb_error *err);
+/* Once the log has been read: a server publishes its kit's roster when it is newer; all wait for the version that they
+ * expect, and check their own place in it. */
+enum anb_status node_agree_on_roster(struct node *node, int64_t deadline_ms, struct anb_error *err);
+void node_check_own(struct node *node);
+
+/* append.c: append a RosterPublished, which is no part of this node's order, without waiting for the broker. */
+enum anb_status node_append_roster(struct node *node, struct record *record, struct anb_error *err);
 
 /* For append.c: encode with the head stamped; for node.c: count what came back. */
 enum anb_status node_announce(struct node *node, struct anb_error *err);

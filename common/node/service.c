@@ -76,6 +76,7 @@ static enum anb_status run_on(struct service *service, const struct kit *kit, st
                                        .version = ANB_VERSION,
                                        .partitions = (int32_t)common->partitions,
                                        .keep_history = service->keep_history,
+                                       .data_folder = service->data_folder ? *service->data_folder : NULL,
                                        .timeout_ms = common->join_timeout_s * 1000,
                                        .outbox_retention_ms = service->outbox_retention_ms,
                                        .outbox_retention_bytes = service->outbox_retention_bytes};

@@ -35,6 +35,7 @@ struct service {
     const char *word; /* "aggregator": svc= in the log */
     enum role role;
     bool keep_history;
+    char **data_folder; /* in the settings; NULL: the program has none */
     const struct option_table *table;
     void *settings;                  /* embeds the common ones */
     struct service_settings *common; /* in it */

@@ -18,6 +18,7 @@ struct node_trust {
     struct key *identity, *encryption;
     struct key_point identity_point, encryption_point;
     struct buf kit_roster;
+    int64_t kit_version;
 
     pthread_rwlock_t lock; /* written to change the roster; read to use it */
     struct roster *roster; /* in force; NULL: none */
@@ -85,6 +86,20 @@ enum anb_status node_trust_replace(struct node_trust *trust, struct slice text, 
     return status;
 }
 
+enum anb_status node_trust_preview(struct node_trust *trust, struct slice text, int64_t now_s, int64_t *version,
+                                   struct anb_error *err)
+{
+    struct roster *next = NULL;
+    enum anb_status status = roster_parse(text, trust->root, trust->project, now_s, &next, err);
+    if (status != ANB_OK) return status;
+    pthread_rwlock_rdlock(&trust->lock);
+    status = check_next(trust->roster, next, err);
+    pthread_rwlock_unlock(&trust->lock);
+    if (status == ANB_OK) *version = next->version;
+    roster_free(next);
+    return status;
+}
+
 void node_trust_rewind(struct node_trust *trust)
 {
     pthread_rwlock_wrlock(&trust->lock);
@@ -118,6 +133,11 @@ int64_t node_trust_expected(struct node_trust *trust)
 struct slice node_trust_kit_roster(const struct node_trust *trust)
 {
     return buf_slice(&trust->kit_roster);
+}
+
+int64_t node_trust_kit_version(const struct node_trust *trust)
+{
+    return trust->kit_version;
 }
 
 /* -- members; under `lock` */
@@ -363,7 +383,7 @@ static enum anb_status read_kit(struct node_trust *trust, const struct trust_con
                           &trust->encryption_point, err);
     if (status == ANB_OK) status = node_trust_replace(trust, config->roster, config->now_s, err);
     if (status == ANB_OK) status = buf_append(&trust->kit_roster, config->roster, err);
-    if (status == ANB_OK) trust->expected = trust->roster->version;
+    if (status == ANB_OK) trust->expected = trust->kit_version = trust->roster->version;
     return status;
 }
 

@@ -57,11 +57,15 @@ void node_trust_rewind(struct node_trust *trust);
 /* Take a signed text. EXISTS: this very version is in force; DENIED: a lower one, or one that may not follow, or not
  * the root's; CORRUPT: no roster. */
 enum anb_status node_trust_replace(struct node_trust *trust, struct slice text, int64_t now_s, struct anb_error *err);
+/* The version of a text that node_trust_replace would take now; else its status. */
+enum anb_status node_trust_preview(struct node_trust *trust, struct slice text, int64_t now_s, int64_t *version,
+                                   struct anb_error *err);
 /* The lowest version under which this node works: its kit's, or a higher one that was expected. */
 void node_trust_expect(struct node_trust *trust, int64_t version);
 int64_t node_trust_expected(struct node_trust *trust);
 /* The kit's roster, as it was signed. Lives as long as `trust`. */
 struct slice node_trust_kit_roster(const struct node_trust *trust);
+int64_t node_trust_kit_version(const struct node_trust *trust);
 /* DENIED with the cure unless the roster in force has this node with just its own two keys, in one of the roles
  * `roles` (bits 1 << enum roster_role), and its certificate is good. */
 enum anb_status node_trust_check_own(struct node_trust *trust, unsigned roles, int64_t now_s, struct anb_error *err);

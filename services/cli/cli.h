@@ -44,7 +44,7 @@ extern const struct cli_verb verb_job_submit, verb_job_list, verb_job_show, verb
     verb_dev_up, verb_dev_status, verb_dev_down, verb_provision_create, verb_provision_add, verb_provision_request,
     verb_provision_approve, verb_provision_revoke, verb_provision_renew, verb_provision_show, verb_provision_brokers,
     verb_policy_check, verb_privacy_show, verb_audit_verify, verb_login, verb_logout, verb_whoami, verb_token_create,
-    verb_token_list, verb_token_revoke;
+    verb_token_list, verb_token_revoke, verb_roster_publish;
 
 extern const struct cli_verb *const cli_verbs[]; /* NULL at the end */
 

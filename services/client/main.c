@@ -193,6 +193,7 @@ int main(int argc, char **argv)
                               .role = ROLE_CLIENT,
                               .table = &table,
                               .settings = &settings,
+                              .data_folder = &settings.data_folder,
                               .common = &settings.common,
                               .run = run};
     return service_main(&service, argc, argv);

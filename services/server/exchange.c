@@ -155,9 +155,15 @@ static enum anb_status check_upload(struct exchange *exchange, int64_t body_byte
                          &exchange->parts, &exchange->err);
 }
 
-static enum anb_status json_too_large(struct anb_error *err)
+static enum anb_status json_too_large(struct exchange *exchange)
 {
-    return anb_fail(err, ANB_TOO_LARGE, "the body is larger than %d bytes", REQUEST_JSON_BYTES);
+    return anb_fail(&exchange->err, ANB_TOO_LARGE, "the body is larger than %zu bytes", exchange->request.body.ceiling);
+}
+
+static enum anb_status check_json(struct exchange *exchange, int64_t body_bytes, size_t most_bytes)
+{
+    exchange->request.body.ceiling = most_bytes;
+    return body_bytes <= (int64_t)most_bytes ? ANB_OK : json_too_large(exchange);
 }
 
 /* What may come behind the head; *code is set when the status alone does not say it. */
@@ -170,8 +176,11 @@ static enum anb_status check_body(struct exchange *exchange, int64_t body_bytes,
         status = check_type(exchange, "multipart/form-data", code, err);
         return status == ANB_OK ? check_upload(exchange, body_bytes) : status;
     case TAKES_JSON:
+    case TAKES_ROSTER:
         status = check_type(exchange, "application/json", code, err);
-        return status == ANB_OK && body_bytes > REQUEST_JSON_BYTES ? json_too_large(err) : status;
+        if (status != ANB_OK) return status;
+        return check_json(exchange, body_bytes,
+                          exchange->request.route->takes == TAKES_JSON ? REQUEST_JSON_BYTES : REQUEST_ROSTER_BYTES);
     default: return body_bytes == 0 ? ANB_OK : anb_fail(err, ANB_INVALID, "this request takes no body");
     }
 }
@@ -231,7 +240,7 @@ static void take_body(struct exchange *exchange, const char *data, size_t size)
     if (exchange->parts)
         exchange->status = multipart_feed(exchange->parts, data, size, &exchange->err);
     else if (exchange->status == ANB_OK && buf_append(&exchange->request.body, slice_of(data, size), NULL) != ANB_OK)
-        exchange->status = json_too_large(&exchange->err);
+        exchange->status = json_too_large(exchange);
 }
 
 static enum MHD_Result end_body(struct exchange *exchange)

@@ -100,6 +100,7 @@ int main(int argc, char **argv)
                               .keep_history = true,
                               .table = &table,
                               .settings = &settings,
+                              .data_folder = &settings.data_folder,
                               .common = &settings.common,
                               .run = run,
                               .prepare = prepare};

@@ -161,11 +161,15 @@ enum anb_status metrics_write(struct server *server, struct buf *out, struct anb
     put_nodes(&page, federation, now_ms);
     put_refusals(&page, federation, n_foreign);
     put_stream_refusals(&page, federation);
+    put_one(&page, "anabranch_roster_version", "gauge", "Version of the roster in force.",
+            (double)node_trust_version(node_trust(server->node)));
     put_one(&page, "anabranch_leader_epoch", "gauge", "Highest epoch claimed.", (double)federation_epoch(federation));
     node_unlock(server->node);
     put_one(&page, "anabranch_records_unheard_total", "counter",
             "Control records that said something in confidence that did not open.",
             (double)node_n_unheard(server->node));
+    put_one(&page, "anabranch_pulses_refused_total", "counter", "Pulses that were not believed.",
+            (double)node_n_false_pulses(server->node));
     put_http(&page, server->http);
     put_stores(&page, server);
     put_process(&page, server);

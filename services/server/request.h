@@ -10,7 +10,7 @@
 #include "server/upload.h"
 #include "server/user.h"
 
-enum { REQUEST_ID_BYTES = 65, REQUEST_JSON_BYTES = 4096, ANSWER_MAX_BYTES = 16 << 20 };
+enum { REQUEST_ID_BYTES = 65, REQUEST_JSON_BYTES = 4096, REQUEST_ROSTER_BYTES = 1500000, ANSWER_MAX_BYTES = 16 << 20 };
 
 struct request;
 struct answer;
@@ -19,8 +19,9 @@ enum verdict { ANSWERED, WAIT };
 
 typedef enum verdict handler(void *context, struct request *request, struct answer *answer);
 
-enum object { OBJECT_NONE, OBJECT_JOB, OBJECT_TOKEN };      /* what {id} names, and so has an owner */
-enum body_kind { TAKES_NOTHING, TAKES_UPLOAD, TAKES_JSON }; /* multipart/form-data, application/json */
+enum object { OBJECT_NONE, OBJECT_JOB, OBJECT_TOKEN }; /* what {id} names, and so has an owner */
+/* none, multipart/form-data, application/json, the same with room for a roster */
+enum body_kind { TAKES_NOTHING, TAKES_UPLOAD, TAKES_JSON, TAKES_ROSTER };
 
 struct route {
     const char *method;

@@ -13,6 +13,7 @@ const struct route server_routes[] = {
     {"POST", "/v1/tokens", "", false, TAKES_JSON, handle_token_create, OBJECT_NONE, ROLES(NONE, OWN, OWN, OWN)},
     {"DELETE", "/v1/tokens/{id}", "", false, TAKES_NOTHING, handle_token_revoke, OBJECT_TOKEN,
      ROLES(NONE, OWN, OWN, ALL)},
+    {"POST", "/v1/roster", "", false, TAKES_ROSTER, handle_roster_publish, OBJECT_NONE, ROLES(NONE, NONE, NONE, ALL)},
     {"POST", "/v1/jobs", "", true, TAKES_UPLOAD, handle_submit, OBJECT_NONE, ROLES(NONE, OWN, OWN, OWN)},
     {"GET", "/v1/jobs", "", false, TAKES_NOTHING, handle_jobs, OBJECT_NONE, ROLES(NONE, OWN, ALL, ALL)},
     {"GET", "/v1/jobs/{id}", "rounds wait_s revision", false, TAKES_NOTHING, handle_job, OBJECT_JOB,

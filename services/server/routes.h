@@ -15,6 +15,9 @@ handler handle_me, handle_tokens, handle_token_create, handle_token_revoke;
 /* The body of a wish for a token. */
 enum anb_status read_token_wish(struct slice text, struct token_wish *wish, struct anb_error *err);
 
+/* routes_roster.c */
+handler handle_roster_publish;
+
 /* routes_jobs.c */
 handler handle_submit, handle_jobs, handle_job, handle_abort, handle_delete, handle_logs, handle_model;
 /* routes_state.c */

@@ -125,10 +125,11 @@ static bool hear(struct telemetry_reader *reader, struct slice bytes, struct rec
 static bool take(struct telemetry_reader *reader, const struct bus_message *message, int32_t partition)
 {
     struct record record;
+    struct slice bytes;
     struct anb_error err;
     arena_reset(&reader->arena);
-    if (wire_decode(message->value, &reader->arena, &record, NULL) != ANB_OK || record.kind != RECORD_TELEMETRY ||
-        !is_ours(reader, &record.is.telemetry) || !hear(reader, message->value, &record)) {
+    if (node_read(reader->node, message->value, &reader->arena, &record, &bytes, NULL) != ANB_OK ||
+        record.kind != RECORD_TELEMETRY || !is_ours(reader, &record.is.telemetry) || !hear(reader, bytes, &record)) {
         reader->refused++;
         return false;
     }

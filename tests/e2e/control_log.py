@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -92,6 +94,21 @@ class ControlLog:
             return found if found and is_wanted(found[1]) else None
 
         return wait_until(what, ask, PATIENCE_S)
+
+
+SIGNATURE_BYTES = 64
+
+
+def sign(value: bytes, key: Path) -> bytes:
+    """The record with a signature behind it, made by OpenSSL's own program with a private key of a kit."""
+    command = ["openssl", "dgst", "-sha256", "-sign", str(key)]
+    der = subprocess.run(command, input=b"anabranch record\0" + value, capture_output=True, check=True).stdout
+    numbers, rest = [], der[2:]
+    for _ in range(2):  # SEQUENCE of two INTEGERs
+        size = rest[1]
+        numbers.append(rest[2 : 2 + size].lstrip(b"\0").rjust(SIGNATURE_BYTES // 2, b"\0"))
+        rest = rest[2 + size :]
+    return value + b"".join(numbers)
 
 
 def put(bootstrap_servers: str, topic: str, value: bytes, partition: int = 0) -> None:

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from broker import Kafka
 from conftest import Start
-from control_log import ControlLog, Record, decode, encode, put
+from control_log import SIGNATURE_BYTES, ControlLog, Record, decode, encode, put, sign
 from federation import Federation, wait_until
 from jobs import expected_value, make_job
 from test_jobs import metrics
@@ -24,9 +24,11 @@ def head(project: str, node: str) -> Record:
     return {"project": project, "node": node, "incarnation": 1, "sequence": 1, "epoch": 0, "time_ms": 0}
 
 
-def hostile_records(project: str, job: str) -> list[bytes]:
-    aborted = {"job": job, "outcome": "aborted", "reason": "because I say so"}
-    return [
+def hostile_records(project: str, job: str, kits: Path) -> list[bytes]:
+    aborted = {"job": job, "outcome": "aborted", "said": b""}
+    as_server = encode("job-ended", {"head": {**head(project, "server"), "sequence": 1000, "epoch": 1}, **aborted})
+    as_itself = encode("job-ended", {"head": {**head(project, "site-2"), "sequence": 1000, "epoch": 1}, **aborted})
+    unsigned = [
         b"",
         b"not avro at all",
         b"\xc3\x01" + b"\0" * 8 + b"unknown schema",
@@ -35,6 +37,17 @@ def hostile_records(project: str, job: str) -> list[bytes]:
         encode("job-ended", {"head": head(project, "site-1"), **aborted}),
         encode("job-ended", {"head": {**head(project, "server"), "epoch": 0}, **aborted}),
         encode("node-up", {"head": head("another-project", "x"), "role": "client", "version": "0"})[:-3],
+        as_server,
+    ]
+    others_key = kits / "site-2" / "identity-key.pem"  # a good certificate, of another name
+    return [
+        *unsigned,
+        *(value + bytes(SIGNATURE_BYTES) for value in unsigned),
+        sign(as_server, others_key),
+        sign(as_itself, others_key),
+        sign(as_server, kits / "ann" / "identity-key.pem"),
+        sign(as_server, kits.parent / "root" / "root-key.pem"),
+        sign(as_server, others_key)[:-1],
     ]
 
 
@@ -43,7 +56,7 @@ def test_foreign_records_in_the_control_log_change_nothing(kafka: Kafka, start: 
     federation.hold("site-3", 1)
     job = federation.submit(make_job(tmp_path / "job", rounds=3))
     federation.trainer_at("site-3", 1)
-    for value in hostile_records(federation.project, job):
+    for value in hostile_records(federation.project, job, federation.kits):
         put(kafka.bootstrap_servers, f"{federation.project}.control", value)
         put(kafka.bootstrap_servers, f"{federation.project}.pulse", value)
         put(kafka.bootstrap_servers, f"{federation.project}.telemetry", value)
@@ -51,7 +64,9 @@ def test_foreign_records_in_the_control_log_change_nothing(kafka: Kafka, start: 
     seen = federation.wait_completed(job)
     assert seen["rounds"][-1]["metrics"]["seen"] == pytest.approx(expected_value(3))
     refused = {name: count for name, count in metrics(federation).items() if "refused" in name}
-    assert sum(refused.values()) >= 4, refused
+    reasons = {name.split('"')[1]: count for name, count in refused.items() if '"' in name}
+    assert reasons["undecodable"] >= 5 and reasons["unknown-sender"] >= 1, reasons
+    assert reasons["bad-signature"] >= 5 and reasons["wrong-role"] == 1, reasons
     assert all(program.is_running() for program in federation.programs.values())
 
 

@@ -327,6 +327,24 @@ static void create_outbox(struct river *river, const char *name)
     bus_close(bus, 1000);
 }
 
+/* By any node that is alive: the root's signature counts, not who brings it. */
+static void publish_roster(struct river *river)
+{
+    int64_t version;
+    struct slice roster = identities_sign(river->identities);
+    for (int i = 0; i < river->n_actors; i++) {
+        if (!river->actors[i].alive) continue;
+        CHECK_STATUS(node_publish_roster(river->actors[i].node, roster, &version, &test_error), ANB_OK);
+        return;
+    }
+}
+
+void river_revoke(struct river *river, const char *name)
+{
+    identities_revoke(river->identities, name);
+    publish_roster(river);
+}
+
 void river_add_aggregator(struct river *river)
 {
     struct actor *added = &river->actors[river->n_actors];
@@ -334,11 +352,7 @@ void river_add_aggregator(struct river *river)
     for (int i = 0; i < river->n_actors; i++) number += river->actors[i].role == ROLE_AGGREGATOR;
     add_actor(river, ROLE_AGGREGATOR, "aggregator", number);
     identities_add(river->identities, added->name, 1 << ROSTER_AGGREGATOR);
-    struct slice roster = identities_sign(river->identities);
-    for (int i = 0; i < river->n_actors; i++)
-        if (river->actors[i].alive)
-            CHECK_STATUS(node_trust_replace(river->actors[i].trust, roster, clock_wall_ms() / 1000, &test_error),
-                         ANB_OK);
+    publish_roster(river);
     create_outbox(river, added->name);
     start(added);
 }

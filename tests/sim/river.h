@@ -31,6 +31,8 @@ void river_kill(struct river *river, const char *name);
 void river_start(struct river *river, const char *name);
 /* Ends in good order: it says so. */
 void river_stop(struct river *river, const char *name);
+/* A new version of the roster has the node no more; its process goes on as if it did not care. */
+void river_revoke(struct river *river, const char *name);
 /* A new version of the roster has one aggregator more, which starts. Its number follows the last one's. */
 void river_add_aggregator(struct river *river);
 /* A site that reads on but never answers; false: it answers again. */

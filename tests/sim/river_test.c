@@ -154,6 +154,72 @@ static void a_damaged_update_is_left_out_by_name_and_the_quorum_goes_on(void)
     river_close(river);
 }
 
+static int64_t refusals(struct node *node, const char *word)
+{
+    int64_t found = 0, count;
+    const char *reason;
+    const struct federation *federation = node_lock(node);
+    for (size_t i = 0; i < federation_n_refusals(federation); i++) {
+        federation_refusal_at(federation, i, &reason, &count);
+        if (strcmp(reason, word) == 0) found = count;
+    }
+    node_unlock(node);
+    return found;
+}
+
+/* Parts of the current round. */
+static int n_closed(struct river *river)
+{
+    int n = 0;
+    const struct federation *federation = node_lock(river_server(river));
+    const struct round_state *round =
+        federation_n_jobs(federation) ? job_round(federation_job_at(federation, 0)) : NULL;
+    for (size_t i = 0; round && i < round->n_parts; i++) n += round->parts[i].phase == PART_CLOSED;
+    node_unlock(river_server(river));
+    return n;
+}
+
+/* Site-3 has been asked and is silent; it is revoked, and then speaks after all. The deadline is a minute away. */
+static void a_site_that_is_revoked_in_the_middle_of_a_round_is_waited_for_no_longer(void)
+{
+    struct river_config config = plain;
+    struct digest digest;
+    enum outcome outcome = OUTCOME_FAILED;
+    char reason[256] = "";
+    config.quorum = 2;
+    config.rounds = 3;
+    struct river *river = river_open(&config);
+    river_mute(river, "site-3", true);
+    while (n_closed(river) < 2) clock_sleep_ms(1);
+    river_revoke(river, "site-3");
+    while (node_trust_version(node_trust(river_server(river))) < 2) clock_sleep_ms(1);
+    struct record late = {.kind = RECORD_NODE_DOWN, .is.node_down = {.reason = "I am still here"}};
+    CHECK_STATUS(node_append(river_node(river, "site-3"), &late, true, &test_error), ANB_OK);
+    river_mute(river, "site-3", false);
+    CHECK(river_await_end(river, &outcome, reason, &digest));
+    CHECK_EQUAL(outcome, OUTCOME_COMPLETED);
+    CHECK(refusals(river_server(river), "revoked") >= 1);
+    const struct job_state *job = federation_job_at(node_lock(river_server(river)), 0);
+    const struct round_state *last = job->rounds[config.rounds - 1];
+    CHECK(last->closed_ms < last->opened_ms + config.deadline_ms);
+    for (size_t i = 0; i < last->n_parts; i++) CHECK(strcmp(last->parts[i].site, "site-3") != 0);
+    node_unlock(river_server(river));
+    river_close(river);
+}
+
+/* It was folding; what it had written counts no more, and the other one folds all of it. */
+static void an_aggregator_that_is_revoked_loses_its_share(void)
+{
+    struct river_config config = plain;
+    struct digest expected = undisturbed(&config);
+    config.n_aggregators = 2;
+    struct river *river = river_open(&config);
+    CHECK(river_await_uploads(river, 1));
+    river_revoke(river, "aggregator-1");
+    struct digest digest = finish(river);
+    CHECK(digest_equal(&digest, &expected));
+}
+
 static void a_damaged_update_without_quorum_fails_the_job_by_name(void)
 {
     struct river_config config = plain;
@@ -303,5 +369,7 @@ TEST_MAIN("river", TEST(one_two_and_three_aggregators_give_the_same_model),
           TEST(a_damaged_update_is_left_out_by_name_and_the_quorum_goes_on),
           TEST(a_receiver_without_a_wrap_gets_the_key_from_the_sender),
           TEST(a_sender_that_was_started_again_still_gives_its_keys),
+          TEST(a_site_that_is_revoked_in_the_middle_of_a_round_is_waited_for_no_longer),
+          TEST(an_aggregator_that_is_revoked_loses_its_share),
           TEST(a_damaged_update_without_quorum_fails_the_job_by_name),
           TEST(what_sites_say_is_known_to_server_and_aggregators_alone))

@@ -57,10 +57,11 @@ enum anb_status say_down(struct world *world, const char *name)
 void pulse_one(struct world *world, const char *name)
 {
     const struct node_state *node = federation_node(world->federation, name);
-    struct pulse pulse = {.head = {.project = "p", .node = name, .incarnation = node->incarnation},
-                          .role = node->role,
-                          .job = "",
-                          .activity = "idle"};
+    struct pulse pulse = {
+        .head = {.project = "p", .node = name, .incarnation = node->incarnation, .time_ms = world->now_ms},
+        .role = node->role,
+        .job = "",
+        .activity = "idle"};
     federation_pulse(world->federation, &pulse, world->now_ms);
 }
 

@@ -155,10 +155,11 @@ static void kill_node(struct sim *sim, struct sim_node *node)
 
 static void pulse(struct sim *sim, struct sim_node *node)
 {
-    struct pulse pulse = {.head = {.project = "p", .node = node->name, .incarnation = node->incarnation},
-                          .role = node->role,
-                          .job = "",
-                          .activity = "idle"};
+    struct pulse pulse = {
+        .head = {.project = "p", .node = node->name, .incarnation = node->incarnation, .time_ms = sim->now_ms},
+        .role = node->role,
+        .job = "",
+        .activity = "idle"};
     node->next_pulse_ms = sim->now_ms + 2000;
     for (size_t i = 0; i < sim->n_servers; i++)
         if (sim->nodes[i].federation && !sim_chance(sim, sim->calm ? 0 : 100))

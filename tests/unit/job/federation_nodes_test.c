@@ -237,7 +237,8 @@ static void a_pulse_of_another_incarnation_or_of_a_stranger_is_no_sign_of_life(v
 {
     struct world w;
     world_begin(&w);
-    struct pulse pulse = {.head = {.project = "p", .node = "a", .incarnation = 2}, .activity = "idle"};
+    struct pulse pulse = {.head = {.project = "p", .node = "a", .incarnation = 2, .time_ms = w.now_ms + 60000},
+                          .activity = "idle"};
     federation_pulse(w.federation, &pulse, w.now_ms + 60000);
     pulse.head.incarnation = 1;
     pulse.head.project = "other";
@@ -245,6 +246,36 @@ static void a_pulse_of_another_incarnation_or_of_a_stranger_is_no_sign_of_life(v
     pulse.head.node = "stranger";
     federation_pulse(w.federation, &pulse, w.now_ms + 60000);
     CHECK_EQUAL(federation_node(w.federation, "a")->last_seen_ms, w.now_ms);
+    world_fini(&w);
+}
+
+static void a_pulse_that_is_said_again_or_is_old_keeps_nobody_alive(void)
+{
+    struct world w;
+    world_begin(&w);
+    const struct node_state *node = federation_node(w.federation, "a");
+    struct pulse pulse = {.head = {.project = "p", .node = "a", .incarnation = 1, .time_ms = w.now_ms},
+                          .activity = "idle"};
+    federation_pulse(w.federation, &pulse, w.now_ms);
+    federation_pulse(w.federation, &pulse, w.now_ms + 60000); /* word for word */
+    CHECK_EQUAL(node->last_seen_ms, w.now_ms);
+    pulse.head.time_ms += 1000;
+    federation_pulse(w.federation, &pulse, w.now_ms + 301001); /* kept back for five minutes */
+    CHECK_EQUAL(node->last_seen_ms, w.now_ms);
+    federation_pulse(w.federation, &pulse, w.now_ms + 60000);
+    CHECK_EQUAL(node->last_seen_ms, w.now_ms + 60000);
+    world_fini(&w);
+}
+
+static void who_is_dismissed_is_down_and_what_it_had_open_is_given_up(void)
+{
+    struct world w;
+    world_begin(&w);
+    const struct node_state *node = federation_node(w.federation, "a");
+    CHECK(node->up);
+    federation_dismiss(w.federation, "a", "revoked", 99, w.now_ms);
+    federation_dismiss(w.federation, "nobody", "revoked", 99, w.now_ms);
+    CHECK(!node->up);
     world_fini(&w);
 }
 
@@ -303,4 +334,6 @@ TEST_MAIN("federation nodes", TEST(heads_of_audit_logs_are_kept_the_last_ones),
           TEST(decisions_of_others_than_the_leader_do_not_count), TEST(nodes_are_listed_by_name),
           TEST(a_silent_node_is_dead_until_it_pulses),
           TEST(a_pulse_of_another_incarnation_or_of_a_stranger_is_no_sign_of_life),
+          TEST(a_pulse_that_is_said_again_or_is_old_keeps_nobody_alive),
+          TEST(who_is_dismissed_is_down_and_what_it_had_open_is_given_up),
           TEST(a_log_that_is_read_again_makes_nobody_alive), TEST(words_from_outside_are_cut_and_made_printable))
