@@ -154,7 +154,7 @@ static enum anb_status make_fence(const struct confine_site *site, const char *f
     if (status == ANB_OK)
         *out = fence;
     else
-        close(fence);
+        fence_close(fence);
     return status;
 }
 
@@ -198,7 +198,7 @@ enum anb_status confine_prepare(const struct confine_site *site, const char *fol
 
 void confine_fini(struct confinement *confinement)
 {
-    if (confinement->fence >= 0) close(confinement->fence);
+    if (confinement->fence >= 0) fence_close(confinement->fence);
     confinement->fence = -1;
 }
 

@@ -17,8 +17,9 @@ enum fence_right {
 };
 
 int fence_version(void); /* of the kernel's Landlock; 0: it has none, or it is switched off */
-/* *fd is closed by the caller. UNAVAILABLE: no Landlock. */
+/* *fd goes back by fence_close. UNAVAILABLE: no Landlock. */
 enum anb_status fence_new(int *fd, struct anb_error *err);
+void fence_close(int fd);
 /* The path and all below it. What is not there is passed over. */
 enum anb_status fence_allow(int fd, const char *path, enum fence_right right, struct anb_error *err);
 /* To read all that there is now but these paths and what lies below them. Landlock knows no exceptions, so each folder
