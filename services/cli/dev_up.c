@@ -127,8 +127,9 @@ static enum anb_status start_node(struct up *up, const char *role, const char *n
 static enum anb_status start_member(struct up *up, const char *role, const char *name, struct words *more,
                                     struct anb_error *err)
 {
-    char data[DEV_PATH_BYTES], config[DEV_PATH_BYTES], roster[DEV_PATH_BYTES];
+    char data[DEV_PATH_BYTES], config[DEV_PATH_BYTES], roster[DEV_PATH_BYTES], policy[DEV_PATH_BYTES];
     enum anb_status status = dev_path(&up->state, "data", name, "", data, err);
+    if (status == ANB_OK) status = dev_path(&up->state, "data", "policy", ".yaml", policy, err);
     if (status == ANB_OK) status = dev_path(&up->state, "project/kits", name, "/node.yaml", config, err);
     if (status == ANB_OK) status = dev_path(&up->state, "project", "roster", "", roster, err);
     if (status != ANB_OK) return status;
@@ -137,7 +138,10 @@ static enum anb_status start_member(struct up *up, const char *role, const char 
     add_word(more, "--name", name);
     add_word(more, "--bootstrap-servers", up->state.bootstrap_servers);
     if (strcmp(role, "aggregator") != 0) add_word(more, "--data-folder", data);
-    if (strcmp(role, "site") == 0) add_word(more, "--trainer-hide", up->state.folder); /* the kits of all */
+    if (strcmp(role, "site") == 0) {
+        add_word(more, "--policy", policy);
+        add_word(more, "--trainer-hide", up->state.folder); /* the kits of all */
+    }
     return start_node(up, role, name, more, err);
 }
 
@@ -278,14 +282,12 @@ static enum anb_status start_server(struct up *up, struct anb_error *err)
     return log_in(up, err);
 }
 
-static enum anb_status start_many(struct up *up, const char *role, int64_t count, const char *policy,
-                                  struct anb_error *err)
+static enum anb_status start_many(struct up *up, const char *role, int64_t count, struct anb_error *err)
 {
     enum anb_status status = ANB_OK;
     for (int64_t i = 1; status == ANB_OK && i <= count; i++) {
         char name[NAME_MAX_BYTES];
         struct words more = {.count = 0};
-        if (policy) add_word(&more, "--policy", policy);
         snprintf(name, sizeof name, "%s-%lld", role, (long long)i);
         status = start_member(up, role, name, &more, err);
     }
@@ -307,7 +309,7 @@ static enum anb_status start_sites(struct up *up, struct anb_error *err)
     char policy[DEV_PATH_BYTES];
     enum anb_status status = dev_path(&up->state, "data", "policy", ".yaml", policy, err);
     if (status == ANB_OK) status = write_policy(policy, err);
-    return status == ANB_OK ? start_many(up, "site", up->settings->sites, policy, err) : status;
+    return status == ANB_OK ? start_many(up, "site", up->settings->sites, err) : status;
 }
 
 static enum anb_status start_all(struct up *up, struct anb_error *err)
@@ -315,7 +317,7 @@ static enum anb_status start_all(struct up *up, struct anb_error *err)
     enum anb_status status = start_broker(up, err);
     if (status == ANB_OK) status = dev_project_make(&up->state, up->settings->sites, up->settings->aggregators, err);
     if (status == ANB_OK) status = start_server(up, err);
-    if (status == ANB_OK) status = start_many(up, "aggregator", up->settings->aggregators, NULL, err);
+    if (status == ANB_OK) status = start_many(up, "aggregator", up->settings->aggregators, err);
     if (status == ANB_OK) status = start_sites(up, err);
     for (size_t i = 0; status == ANB_OK && i < up->state.n_nodes; i++) {
         struct doc *ready = NULL;
