@@ -36,7 +36,7 @@ def hostile_records(project: str, job: str, kits: Path) -> list[bytes]:
         encode("job-ended", {"head": head(project, "nobody"), **aborted}),
         encode("job-ended", {"head": head(project, "site-1"), **aborted}),
         encode("job-ended", {"head": {**head(project, "server"), "epoch": 0}, **aborted}),
-        encode("node-up", {"head": head("another-project", "x"), "role": "client", "version": "0"})[:-3],
+        encode("leader-claimed", {"head": head("another-project", "x")})[:-3],
         as_server,
     ]
     others_key = kits / "site-2" / "identity-key.pem"  # a good certificate, of another name

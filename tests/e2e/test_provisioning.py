@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from federation import BIN, ROOT
+from federation import BIN, ROOT, wait_until
 from provisioned import Provisioned, create, errors_of, read, see, write
 
 TOPICS = ("river.control", "river.pulse", "river.telemetry")
@@ -102,6 +102,8 @@ def test_the_rest_of_the_page_works_and_a_revoked_node_may_do_nothing(made: Prov
     made.go_on()
     assert write(made.settings(made.kit("hospital-a.4")), "river.control") is None  # renewed
     made.shell("anabranch provision revoke hospital-a --folder river --passphrase-file passphrase")
+    made.shell("anabranch roster publish river/roster")
+    wait_until("the revoked node stops", lambda: "hospital-a was revoked" in made.log("hospital-a"))
     made.shell('KAFKA_ACLS="deploy/kafka/kafka.sh acls" sh river/operator/acls.sh')
     for kit in ("hospital-a", "hospital-a.4"):
         revoked = {**made.settings(made.kit(kit)), "enable.idempotence": False}
