@@ -180,7 +180,15 @@ def test_openssl_finds_another_project_s_certificates_bad(project: Path, tmp_pat
 
 def test_a_kit_is_complete_and_its_keys_fit(project: Path) -> None:
     kit = project / "kits" / "hospital-a"
-    expected = {"certificate.pem", "encryption-key.pem", "identity-key.pem", "node.yaml", "root.pem", "roster"}
+    expected = {
+        "certificate.pem",
+        "encryption-key.pem",
+        "identity-key.pem",
+        "node.yaml",
+        "root.pem",
+        "roster",
+        "policy.yaml",
+    }
     assert {p.name for p in kit.iterdir()} == expected
     public = openssl("pkey", "-in", kit / "identity-key.pem", "-pubout").stdout
     assert openssl("x509", "-in", kit / "certificate.pem", "-noout", "-pubkey").stdout == public
@@ -321,7 +329,7 @@ def test_keys_of_a_request_never_leave_their_folder(project: Path, tmp_path: Pat
     assert "PRIVATE" not in request.read_text()
     assert approve(project, request, fingerprint).returncode == OK
     kit = project / "kits" / "hospital-c"
-    assert {p.name for p in kit.iterdir()} == {"certificate.pem", "node.yaml", "root.pem", "roster"}
+    assert {p.name for p in kit.iterdir()} == {"certificate.pem", "node.yaml", "policy.yaml", "root.pem", "roster"}
     public = openssl("pkey", "-in", tmp_path / "own" / "identity-key.pem", "-pubout").stdout
     assert openssl("x509", "-in", kit / "certificate.pem", "-noout", "-pubkey").stdout == public
 
