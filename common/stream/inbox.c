@@ -1,5 +1,5 @@
-/* Prompt cursors stay open after use: they follow the outbox, so the next small stream needs no seek and no new fetch.
- * The others are closed: an open one would prefetch what nobody may want. */
+/* Prompt cursors stay open after use, until a large object is read: they follow the outbox, so the next small stream
+ * needs no seek and no new fetch. The others are closed: an open one would prefetch what nobody may want. */
 #include "stream/inbox.h"
 
 #include <stdlib.h>
@@ -98,9 +98,25 @@ static enum anb_status open_entry(struct stream_inbox *inbox, enum bus_profile p
     return ANB_OK;
 }
 
+/* Whoever goes over to large objects is no longer followed: a prompt cursor would fetch megabytes of what comes now. */
+static void drop_followers(struct stream_inbox *inbox)
+{
+    for (struct entry **link = &inbox->entries; *link;) {
+        struct entry *entry = *link;
+        if (entry->taken || entry->profile != BUS_PROMPT) {
+            link = &entry->next;
+            continue;
+        }
+        *link = entry->next;
+        bus_cursor_close(entry->cursor);
+        free(entry);
+    }
+}
+
 enum anb_status inbox_take(struct stream_inbox *inbox, enum bus_profile profile, const char *topic, int32_t partition,
                            int64_t offset, struct bus_cursor **cursor, struct anb_error *err)
 {
+    if (profile != BUS_PROMPT) drop_followers(inbox);
     struct entry *entry = find_idle(inbox, profile, topic, partition);
     enum anb_status status =
         entry ? move_to(entry->cursor, offset, err) : open_entry(inbox, profile, topic, partition, offset, &entry, err);

@@ -74,6 +74,10 @@ static enum anb_status fetch(struct download *download, int fd, struct anb_error
     enum anb_status status = receive(download, is_bundle, fd, &layout, err);
     if (status == ANB_OK) status = is_bundle ? take_bundle(download, fd, layout, err) : take_model(download, fd, err);
     layout_free(layout);
+    if (is_bundle) { /* read once: a reader that stayed would follow the sender, and fetch its models for nobody */
+        transfer_inbox_free(download->inbox);
+        download->inbox = NULL;
+    }
     return status;
 }
 

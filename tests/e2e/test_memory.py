@@ -25,7 +25,7 @@ RECORD_MIB = 0.94
 FOLD_RECORDS = SITES * PARTITIONS + 2 + 2 + 8
 LAYOUT_BYTES, LAYOUT_TENSORS = 5 << 18, 9950  # common/tensor/layout.h
 PROGRAM_MIB = 6  # code and heap that a program only needs once it works
-GROWTH_MIB = 4 * RECORD_MIB  # whether all of these fall together in the first job is a matter of chance
+GROWTH_MIB = 8 * RECORD_MIB  # how many of these fall together in the first job is a matter of chance
 
 
 def make_model(path: Path, mib: int) -> None:
@@ -64,8 +64,7 @@ def test_a_model_five_times_as_large_needs_no_more_memory(start: Start, tmp_path
     assert large["aggregator-1"] <= ready["aggregator-1"] + PROGRAM_MIB + FOLD_RECORDS * RECORD_MIB, seen
     for name, ceiling in CEILINGS_MIB.items():
         assert large[name] <= ceiling, (name, seen)
-        if not name.startswith("site"):  # 40 to 47 MiB since streams are encrypted: not understood yet
-            assert large[name] <= small[name] + GROWTH_MIB, (name, seen)
+        assert large[name] <= small[name] + GROWTH_MIB, (name, seen)
 
 
 def test_the_longest_table_of_tensors_stays_below_the_ceilings(start: Start, tmp_path: Path) -> None:
