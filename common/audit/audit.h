@@ -34,7 +34,6 @@
     X(TOKEN_MADE, "token-made", DURABLE)             /* server */                                                      \
     X(TOKEN_REVOKED, "token-revoked", DURABLE)       /* server */                                                      \
     X(ROSTER_CHANGED, "roster-changed", AFTER)       /* a new version is in force here */                              \
-    X(ROSTER_REFUSED, "roster-refused", FLOOD)       /* one came that the root did not sign, or an older one */        \
     X(JOB_ENDED, "job-ended", AFTER)                 /* outcome and reason */                                          \
     X(JOB_ACCEPTED, "job-accepted", DURABLE)         /* agent: by which rule */                                        \
     X(JOB_REFUSED, "job-refused", AFTER)             /* agent: by which rule */                                        \

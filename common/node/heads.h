@@ -1,4 +1,5 @@
-/* A node tells the others how far its audit log is: AuditHead records in the control log. The owner's thread. */
+/* A node tells the others how far its audit log is: AuditHead records in the control log. A roster that has come into
+ * force is written down on the way. The owner's thread. */
 #ifndef ANB_NODE_HEADS_H
 #define ANB_NODE_HEADS_H
 

@@ -103,6 +103,9 @@ int64_t node_n_foreign(struct node *node);
 /* What was not accepted in streams; counted by whoever reads them. */
 struct stream_refusals *node_stream_refusals(struct node *node);
 
+/* The version of the roster in force when it is another one than at the last question, else 0. The owner. */
+int64_t node_new_roster(struct node *node);
+
 /* What the next pulse says. */
 void node_set_activity(struct node *node, const char *activity, const char *job, int32_t round, int64_t bytes_done,
                        int64_t bytes_total);

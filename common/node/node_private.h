@@ -43,6 +43,7 @@ struct node {
     int64_t trimmed[MAX_PARTITIONS];
     char *roster_file;           /* keeps the highest version seen; NULL: nothing does */
     int64_t roster_saved;        /* that version */
+    int64_t roster_told;         /* by node_new_roster */
     struct anb_error not_wanted; /* status not OK: the roster in force has no place for this node any more */
 
     pthread_mutex_t lock; /* guards the state and the activity */

@@ -98,6 +98,14 @@ enum anb_status node_take_roster(struct node *node, const struct roster_publishe
     return status;
 }
 
+int64_t node_new_roster(struct node *node)
+{
+    int64_t version = node_trust_version(node->trust);
+    if (version == node->roster_told) return 0;
+    node->roster_told = version;
+    return version;
+}
+
 /* -- publishing */
 
 enum anb_status node_publish_roster(struct node *node, struct slice text, int64_t *version, struct anb_error *err)

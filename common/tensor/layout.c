@@ -346,7 +346,7 @@ enum anb_status layout_of_bytes(const struct layout_part *parts, size_t n_parts,
     enum anb_status status = buf_append_text(&text, "{", err);
     for (size_t i = 0; status == ANB_OK && i < n_parts; i++) {
         status = append_part(&text, &parts[i], begin, err);
-        begin += parts[i].bytes;
+        if (status == ANB_OK) begin += parts[i].bytes;
     }
     if (status == ANB_OK) status = buf_append_text(&text, "}", err);
     if (status == ANB_OK) status = layout_parse(buf_slice(&text), layout, err);

@@ -60,6 +60,7 @@ def test_a_hostile_trainer_gets_nothing_and_harms_nobody(start: Start, tmp_path:
     assert "nonsense: [True, True]" in said
 
     what = [line["what"] for line in audit_of(federation, "site-2")]
+    assert what.count("roster-changed") == 1
     for event in ("log-began", "job-accepted", "bundle-verified", "trainer-started", "trainer-ended", "job-ended"):
         assert event in what
     assert "update-sent" not in what
