@@ -144,17 +144,6 @@ enum anb_status node_append(struct node *node, struct record *record, bool wait,
     return status;
 }
 
-enum anb_status node_append_roster(struct node *node, struct record *record, struct anb_error *err)
-{
-    struct pending *pending = NULL;
-    stamp(node, record, 0);
-    enum anb_status status = encode(node, record, &pending, err);
-    if (status != ANB_OK) return status;
-    status = hand_over(node, node->control, 0, (struct slice){0}, pending, ROSTER_ROOM_MS, err);
-    if (status != ANB_OK) free_pending(pending);
-    return status;
-}
-
 bool node_is_behind(struct node *node)
 {
     pthread_mutex_lock(&node->count_lock);
@@ -183,7 +172,7 @@ bool node_settle(struct node *node)
     }
 }
 
-/* -- pulses and telemetry: not part of the order, lost without harm */
+/* -- pulses, telemetry, rosters: not part of the sender's order */
 
 static enum anb_status send_aside(struct node *node, const char *topic, int32_t partition, const char *key,
                                   struct record *record, int64_t room_ms, struct anb_error *err)
@@ -195,6 +184,11 @@ static enum anb_status send_aside(struct node *node, const char *topic, int32_t 
     status = hand_over(node, topic, partition, slice_of_text(key), pending, room_ms, err);
     if (status != ANB_OK) free_pending(pending);
     return status;
+}
+
+enum anb_status node_append_roster(struct node *node, struct record *record, struct anb_error *err)
+{
+    return send_aside(node, node->control, 0, NULL, record, ROSTER_ROOM_MS, err);
 }
 
 void node_set_activity(struct node *node, const char *activity, const char *job, int32_t round, int64_t bytes_done,

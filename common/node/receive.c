@@ -22,7 +22,7 @@ enum anb_status transfer_inbox_new(struct node *node, struct transfer_inbox **ou
     struct transfer_inbox *inbox = calloc(1, sizeof *inbox);
     if (!inbox) return anb_fail(err, ANB_NO_MEMORY, "no memory for an inbox");
     inbox->node = node;
-    enum anb_status status = stream_inbox_new(node->bus, BUS_MANY, &node->stream_refusals, &inbox->inbox, err);
+    enum anb_status status = stream_inbox_new(node->bus, BUS_BULK, &node->stream_refusals, &inbox->inbox, err);
     if (status == ANB_OK)
         *out = inbox;
     else
